@@ -1,0 +1,1 @@
+"""Slacks-based efficiency (placeholder head; to be written by its owner)."""

@@ -1,0 +1,27 @@
+"""What every test needs: strict dtypes and ranks, runtime shape checks, and the folder of outside values."""
+
+import os
+from pathlib import Path
+
+# Shape checks must be installed before any module of the package is imported.
+from jaxtyping import install_import_hook
+
+install_import_hook("syneff", "beartype.beartype")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of oracles and real data; skip where it is absent, fail where CI should have it."""
+    folder = Path(os.environ.get("SYNEFF_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+    if not folder.is_dir():
+        message = f"{folder} is absent: set SYNEFF_SHARED to the folder of oracles and data"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
