@@ -1,0 +1,3 @@
+"""Batch estimation of policy effects on city panels."""
+
+__version__ = "0.1.0"
