@@ -7,15 +7,18 @@ default, ``map_in_chunks(vmap(fit))``; an estimator overrides one only where alg
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError, one_of
+from syneff.models.estimate import Estimate as Estimate
+from syneff.models.estimate import Status as Status
+from syneff.models.estimate import Test as Test
 from syneff.numerics.batching import map_in_chunks
 from syneff.numerics.covariance import SMALL_SAMPLE
 from syneff.panel.panel import Panel
@@ -24,6 +27,8 @@ from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
 
 COVARIANCES = ("CR1", "CR0", "HC1", "iid")
 EFFECTS = ("unit", "period")
+FITS_AT_A_TIME = 64
+"""Fits in one chunk of a generic batch verb: bounds memory, and keeps the arrays of a chunk in the cache."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,9 @@ class Spec:
         one_of("spec.covariance", self.covariance, COVARIANCES)
         one_of("spec.small_sample", self.small_sample, SMALL_SAMPLE)
         if str(self.covariance).startswith("CR") and not self.cluster:
-            raise SpecError(f"spec.covariance={self.covariance} needs clusters. Set spec.cluster=unit, or use HC1 or iid.")
+            raise SpecError(
+                f"spec.covariance={self.covariance} needs clusters. Set spec.cluster=unit, or use HC1 or iid."
+            )
         repeated = [name for name in self.regressors if self.regressors.count(name) > 1 or name == self.outcome]
         if repeated:
             raise SpecError(
@@ -84,7 +91,7 @@ class Spec:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["outcome", "regressors", "weights", "cluster", "instruments"],
-    meta_fields=["names", "n_clusters"],
+    meta_fields=["names", "n_clusters", "nested"],
 )
 @dataclass(frozen=True)
 class Design:
@@ -106,6 +113,8 @@ class Design:
         Names of the regressors.
     n_clusters
         Number of clusters, including any that weights empty.
+    nested
+        The absorbed effects whose levels never cross clusters.
     """
 
     outcome: UnitPeriod
@@ -115,78 +124,67 @@ class Design:
     instruments: Float[Array, "unit period l"]
     names: tuple[str, ...]
     n_clusters: int
+    nested: tuple[str, ...] = ()
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["statistic", "dof", "dof_denominator", "pvalue"],
-    meta_fields=["name"],
-)
-@dataclass(frozen=True)
-class Test:
-    """A test of a hypothesis.
+class Estimator(ABC):
+    """What every estimator can do; `design` and `fit` are enough for the rest."""
 
-    Attributes
-    ----------
-    statistic, dof, pvalue
-        Scalars; a batch has a leading axis.
-    dof_denominator
-        Denominator degrees of freedom of an F test; infinite for chi-squared, NaN for none.
-    name
-        One of the names of tests.
-    """
+    spec: Spec
 
-    statistic: Float[Array, "..."]
-    dof: Float[Array, "..."]
-    dof_denominator: Float[Array, "..."]
-    pvalue: Float[Array, "..."]
-    name: str
+    @abstractmethod
+    def design(self, panel: Panel) -> Design:
+        """Turn names into arrays; raise every error that the user can mend."""
 
-    __test__ = False
+    @abstractmethod
+    def fit(self, design: Design) -> Estimate:
+        """Estimate; pure array code, safe under ``jit`` and ``vmap``."""
+
+    def with_treatment(self, design: Design, treatment: UnitPeriod) -> Design:
+        """Return the design with another treatment ``[unit period]`` in its first regressor."""
+        return replace(design, regressors=design.regressors.at[:, :, 0].set(treatment * (design.weights > 0)))
+
+    def fit_treatments(self, design: Design, treatments: Draws) -> Estimate:
+        """Estimate under each treatment ``[draw unit period]``."""
+        return _map_fits(lambda each: self.fit(self.with_treatment(design, each)), treatments)
+
+    def fit_weights(self, design: Design, weights: Float[Array, "draw unit"]) -> Estimate:
+        """Estimate with the design's weights times each vector of unit weights ``[draw unit]``."""
+        return _map_fits(lambda each: self.fit(replace(design, weights=design.weights * each[:, None])), weights)
+
+    def fit_outcomes(self, design: Design, outcomes: Draws) -> Estimate:
+        """Estimate with each outcome ``[draw unit period]``."""
+        return _map_fits(lambda each: self.fit(replace(design, outcome=each * (design.weights > 0))), outcomes)
+
+    def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
+        """Estimate on a panel.
+
+        Parameters
+        ----------
+        panel
+            The data.
+        seed, name
+            Derive the random key of estimators that draw; without effect on others.
+        """
+        require_float64()
+        estimate = jit_fit(self, self.design(panel))
+        return replace(estimate, notes=self.notes(panel, estimate))
+
+    def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
+        """Say in sentences what the user should know of the fit."""
+        omitted = [name for name, coef in zip(estimate.names, np.asarray(estimate.coef), strict=True) if np.isnan(coef)]
+        return (f"omitted because of collinearity: {', '.join(omitted)}",) if omitted else ()
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["coef", "cov", "nobs", "n_units", "n_periods", "dof", "stats", "tests", "status", "draws"],
-    meta_fields=["names", "outcome"],
-)
-@dataclass(frozen=True)
-class Estimate:
-    """Coefficients and what belongs to them; a batch is the same type with a leading axis.
+def jit_fit(estimator: Estimator, design: Design) -> Estimate:
+    """Compile and run `Estimator.fit`; equal estimators and shapes share one compilation."""
+    return cast(Estimate, _jit_fit(estimator, design))
 
-    Attributes
-    ----------
-    coef
-        ``[k]``; NaN where a regressor is collinear with those before it.
-    cov
-        ``[k k]``.
-    nobs, n_units, n_periods
-        Rows, units and periods of positive weight.
-    dof
-        Degrees of freedom of the t statistics.
-    stats
-        Scalars (or vectors over terms) by name: R2 variants, sums of squares, support.
-    tests
-        Tests that came with the fit.
-    status
-        A `Status` code.
-    draws
-        For resampling: the estimate of each draw (leading axis ``draw``).
-    names
-        Names of the terms.
-    outcome
-        Name of the outcome.
-    """
 
-    coef: Float[Array, "*batch k"]
-    cov: Float[Array, "*batch k k"]
-    nobs: Float[Array, "*batch"]
-    n_units: Float[Array, "*batch"]
-    n_periods: Float[Array, "*batch"]
-    dof: Float[Array, "*batch"]
-    stats: Mapping[str, Array]
-    status: Int[Array, "*batch"]
-    names: tuple[str, ...]
-    outcome: str = ""
-    tests: tuple[Test, ...] = ()
-    draws: "Estimate | None" = None
+@partial(jax.jit, static_argnums=0)
+def _jit_fit(estimator: Estimator, design: Design) -> Estimate:
+    return estimator.fit(design)
+
+
+def _map_fits(fit: Callable[[Array], Estimate], draws: Array) -> Estimate:
+    return cast(Estimate, map_in_chunks(jax.vmap(fit), draws, FITS_AT_A_TIME))

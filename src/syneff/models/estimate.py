@@ -1,0 +1,180 @@
+"""Results: one frozen type for every estimator, and its tidy frame.
+
+A batch of fits is the same type with a leading axis. Failure is data: a regressor that is collinear with those before it has
+the coefficient NaN and the fit says so in its status.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from syneff.typing import Array, Float, Int
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["statistic", "dof", "dof_denominator", "pvalue"],
+    meta_fields=["name"],
+)
+@dataclass(frozen=True)
+class Test:
+    """A test of a hypothesis.
+
+    Attributes
+    ----------
+    statistic, dof, pvalue
+        Scalars; a batch has a leading axis.
+    dof_denominator
+        Denominator degrees of freedom of an F test; infinite for chi-squared, NaN for none.
+    name
+        One of the names of tests.
+    """
+
+    statistic: Float[Array, "..."]
+    dof: Float[Array, "..."]
+    dof_denominator: Float[Array, "..."]
+    pvalue: Float[Array, "..."]
+    name: str
+
+    __test__ = False
+
+
+class Status(IntEnum):
+    """How a fit ended."""
+
+    OK = 0
+    COLLINEAR = 1
+    NO_DEGREES_OF_FREEDOM = 2
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["coef", "cov", "nobs", "n_units", "n_periods", "dof", "stats", "tests", "status", "draws"],
+    meta_fields=["names", "outcome", "notes"],
+)
+@dataclass(frozen=True)
+class Estimate:
+    """Coefficients and what belongs to them; a batch is the same type with a leading axis.
+
+    Attributes
+    ----------
+    coef
+        ``[k]``; NaN where a regressor is collinear with those before it.
+    cov
+        ``[k k]``.
+    nobs, n_units, n_periods
+        Rows, units and periods of positive weight.
+    dof
+        Degrees of freedom of the t statistics.
+    stats
+        Scalars, or vectors over terms, by name: R2 variants, sums of squares, support.
+    status
+        A `Status` code.
+    names
+        Names of the terms.
+    outcome
+        Name of the outcome.
+    tests
+        Tests that came with the fit.
+    draws
+        For resampling: the estimate of each draw (leading axis ``draw``).
+    notes
+        What the user should know of the sample and the fit, in sentences.
+    """
+
+    coef: Float[Array, "*batch k"]
+    cov: Float[Array, "*batch k k"]
+    nobs: Float[Array, "*batch"]
+    n_units: Float[Array, "*batch"]
+    n_periods: Float[Array, "*batch"]
+    dof: Float[Array, "*batch"]
+    stats: Mapping[str, Array]
+    status: Int[Array, "*batch"]
+    names: tuple[str, ...]
+    outcome: str = ""
+    tests: tuple[Test, ...] = ()
+    draws: "Estimate | None" = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def std_error(self) -> Float[Array, "*batch k"]:
+        """Square roots of the diagonal of `cov`."""
+        return jnp.sqrt(jnp.diagonal(self.cov, axis1=-2, axis2=-1))
+
+    def frame(self, confidence: float = 0.95) -> pd.DataFrame:
+        """Return one row a term and one row a test.
+
+        Parameters
+        ----------
+        confidence
+            Level of the intervals, which use the t distribution with `dof` degrees of freedom.
+        """
+        estimate, error = np.asarray(self.coef), np.asarray(self.std_error)
+        statistic, pvalue = _t_test(estimate, error, np.asarray(self.dof))
+        half = special.stdtrit(np.asarray(self.dof), 0.5 + confidence / 2) * error
+        terms = pd.DataFrame(
+            {
+                "outcome": self.outcome,
+                "term": list(self.names),
+                "estimate": estimate,
+                "std_error": error,
+                "statistic": statistic,
+                "p_value": pvalue,
+                "conf_low": estimate - half,
+                "conf_high": estimate + half,
+                "nobs": int(self.nobs),
+                "n_units": int(self.n_units),
+                "n_periods": int(self.n_periods),
+                "dof": float(self.dof),
+            }
+        )
+        return pd.concat([terms, *(self._test_row(test) for test in self.tests)], ignore_index=True)
+
+    def draws_frame(self) -> pd.DataFrame | None:
+        """Return one row a draw and term, or None where nothing was resampled."""
+        if self.draws is None:
+            return None
+        estimate, error = np.asarray(self.draws.coef), np.asarray(self.draws.std_error)
+        statistic, pvalue = _t_test(estimate, error, np.asarray(self.draws.dof)[:, None])
+        draws, terms = estimate.shape
+        return pd.DataFrame(
+            {
+                "draw": np.repeat(np.arange(draws), terms),
+                "term": np.tile(np.asarray(self.draws.names, dtype=object), draws),
+                "estimate": estimate.ravel(),
+                "std_error": error.ravel(),
+                "statistic": statistic.ravel(),
+                "p_value": pvalue.ravel(),
+            }
+        )
+
+    def _test_row(self, test: Test) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "outcome": [self.outcome],
+                "term": [test.name],
+                "estimate": [np.nan],
+                "std_error": [np.nan],
+                "statistic": [float(test.statistic)],
+                "p_value": [float(test.pvalue)],
+                "conf_low": [np.nan],
+                "conf_high": [np.nan],
+                "nobs": [int(self.nobs)],
+                "n_units": [int(self.n_units)],
+                "n_periods": [int(self.n_periods)],
+                "dof": [float(test.dof)],
+            }
+        )
+
+
+def _t_test(estimate: np.ndarray, error: np.ndarray, dof: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = estimate / error
+    return statistic, 2.0 * special.stdtr(dof, -np.abs(statistic))
