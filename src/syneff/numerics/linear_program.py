@@ -5,19 +5,23 @@ Problem *o* of the batch is, in standard form,
 .. math::
 
     \\min_{z, v \\ge 0}\\; c_s' z + c_p' v \\quad\\text{s.t.}\\quad
-    \\operatorname{diag}(r_o)\\, A z + P v = b, \\qquad z_j = 0 \\text{ where } j \\notin R_o .
+    \\operatorname{diag}(r_o)\\, A z + P v = b, \\qquad z_j = 0 \\text{ unless column } j \\text{ is usable and } j \\ne l_o .
 
 ``A`` (the *shared* block: the reference units of a frontier) is one matrix for the whole batch; problems differ by the scale
-``r_o`` of its rows and by the columns ``R_o`` that they may use. The *private* block ``P`` (expansion factor, slacks) has
-the same coefficients in every problem once the rows are scaled. So the normal matrix of a whole batch of interior-point
-steps is one matrix product; nothing of size problem x row x column is ever built.
+``r_o`` of its rows and by the one column ``l_o`` that they leave out. The *private* block ``P`` (expansion factor, slacks) has
+the same coefficients in every problem once the rows are scaled. So the reduced costs of a whole batch are one matrix
+product, and so is the normal matrix of an interior-point step; nothing of size problem x row x column is ever built.
+
+Columns are numbered private first: column *k* is ``P[:, k]`` for ``k < private``, else ``r_o * A[:, k - private]``. Problems
+whose reference sets differ by more than one column are different batches.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 
 from syneff.typing import Array, Bool, Float, Int
 
@@ -33,7 +37,18 @@ class Status(IntEnum):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["shared", "row_scale", "allowed", "private", "cost_shared", "cost_private", "rhs"],
+    data_fields=[
+        "shared",
+        "row_scale",
+        "usable",
+        "left_out",
+        "private",
+        "cost_shared",
+        "cost_private",
+        "rhs",
+        "repair",
+        "repair_cost",
+    ],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -46,54 +61,77 @@ class LinearPrograms:
         ``[row column]``: the block ``A``, one for all problems.
     row_scale
         ``[problem row]``: ``r_o``; 1 where a row is not scaled.
-    allowed
-        ``[problem column]``: whether the problem may use the column (its reference set).
+    usable
+        ``[column]``: False for the columns that only pad the block to a round shape.
+    left_out
+        ``[problem]``: the shared column that the problem may not use; -1 for none.
     private
         ``[row private]``: the block ``P``.
     cost_shared, cost_private
         ``[column]``, ``[private]``: costs.
     rhs
         ``[row]``: right-hand side ``b``.
+    repair, repair_cost
+        ``[row]`` and a scalar: ``g`` and ``kappa`` with ``g' a_j + kappa c_j >= 0`` for every column, and ``> 0`` for all but
+        the private columns with a single nonzero. They turn a nearly feasible dual point into a feasible one; see
+        `syneff.numerics.certificate`.
     """
 
     shared: Float[Array, "row column"]
     row_scale: Float[Array, "problem row"]
-    allowed: Bool[Array, "problem column"]
+    usable: Bool[Array, " column"]
+    left_out: Int[Array, " problem"]
     private: Float[Array, "row private"]
     cost_shared: Float[Array, " column"]
     cost_private: Float[Array, " private"]
     rhs: Float[Array, " row"]
+    repair: Float[Array, " row"]
+    repair_cost: Float[Array, ""]
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["x_shared", "x_private", "y", "objective", "primal_residual", "dual_residual", "gap", "iterations", "status"],
+    data_fields=[
+        "basis",
+        "value",
+        "y",
+        "objective",
+        "primal_residual",
+        "dual_residual",
+        "gap",
+        "iterations",
+        "status",
+    ],
     meta_fields=[],
 )
 @dataclass(frozen=True)
 class Solution:
-    """Solutions of a batch of linear programs.
+    """Solutions of a batch of linear programs, at a vertex.
 
     Attributes
     ----------
-    x_shared, x_private
-        ``[problem column]``, ``[problem private]``: primal variables.
+    basis
+        ``[problem row]``: numbers of the basic columns, private first.
+    value
+        ``[problem row]``: values of the basic columns; every other variable is 0.
     y
-        ``[problem row]``: dual variables of the scaled rows.
+        ``[problem row]``: a feasible dual point; the Farkas ray where the problem is infeasible.
     objective
-        ``[problem]``.
-    primal_residual, dual_residual
-        ``[problem]``: largest violation, relative to the scaled problem.
+        ``[problem]``; NaN unless the status is optimal.
+    primal_residual
+        ``[problem]``: largest violation of a row or of a sign at the vertex.
+    dual_residual
+        ``[problem]``: most negative reduced cost before the dual point was repaired, as a positive number.
     gap
-        ``[problem]``: primal objective less the value of a feasible dual.
+        ``[problem]``: primal objective less the objective of the feasible dual point.
     iterations
-        ``[problem]``.
+        ``[problem]``: pivots.
     status
         ``[problem]``: a `Status` code.
     """
 
-    x_shared: Float[Array, "problem column"]
-    x_private: Float[Array, "problem private"]
+    basis: Int[Array, "problem row"]
+    value: Float[Array, "problem row"]
     y: Float[Array, "problem row"]
     objective: Float[Array, " problem"]
     primal_residual: Float[Array, " problem"]
@@ -101,3 +139,60 @@ class Solution:
     gap: Float[Array, " problem"]
     iterations: Int[Array, " problem"]
     status: Int[Array, " problem"]
+
+
+def allowed(problems: LinearPrograms) -> Bool[Array, "problem column"]:
+    """Return which shared columns each problem may use."""
+    column = jnp.arange(problems.shared.shape[1])
+    return problems.usable[None, :] & (column[None, :] != problems.left_out[:, None])
+
+
+def products(
+    problems: LinearPrograms, y: Float[Array, "problem row"]
+) -> tuple[Float[Array, "problem private"], Float[Array, "problem column"]]:
+    """Return ``y' P`` and ``y' diag(r_o) A``, by problem."""
+    return y @ problems.private, (y * problems.row_scale) @ problems.shared
+
+
+def reduced_costs(
+    problems: LinearPrograms, y: Float[Array, "problem row"]
+) -> tuple[Float[Array, "problem private"], Float[Array, "problem column"]]:
+    """Price every column, ``c - y' a``; infinite where a problem may not use the column."""
+    private, shared = products(problems, y)
+    shared = jnp.where(allowed(problems), problems.cost_shared[None, :] - shared, jnp.inf)
+    return problems.cost_private[None, :] - private, shared
+
+
+def columns_at(problems: LinearPrograms, index: Int[Array, "problem pick"]) -> Float[Array, "problem row pick"]:
+    """Return the columns of each problem with the given numbers, rows scaled."""
+    n_private = problems.private.shape[1]
+    own = problems.private.T[jnp.clip(index, 0, n_private - 1)]
+    common = problems.shared.T[jnp.maximum(index - n_private, 0)] * problems.row_scale[:, None, :]
+    return jnp.swapaxes(jnp.where((index < n_private)[:, :, None], own, common), 1, 2)
+
+
+def costs_at(problems: LinearPrograms, index: Int[Array, "problem pick"]) -> Float[Array, "problem pick"]:
+    """Return the costs of the columns with the given numbers."""
+    n_private = problems.private.shape[1]
+    own = problems.cost_private[jnp.clip(index, 0, n_private - 1)]
+    return jnp.where(index < n_private, own, problems.cost_shared[jnp.maximum(index - n_private, 0)])
+
+
+def take(problems: LinearPrograms, index: Int[Array, " pick"]) -> LinearPrograms:
+    """Return the problems with the given numbers."""
+    return replace(problems, row_scale=problems.row_scale[index], left_out=problems.left_out[index])
+
+
+def restrict(problems: LinearPrograms, columns: Int[Array, " pick"], usable: Bool[Array, " pick"]) -> LinearPrograms:
+    """Return the problems on a few of the shared columns; `usable` is False for those that only pad."""
+    n_columns = problems.shared.shape[1]
+    # One spare entry at the end, so that "leaves nothing out" (-1) is found there.
+    position = jnp.full(n_columns + 1, -1).at[jnp.where(usable, columns, n_columns)].set(jnp.arange(columns.shape[0]))
+    position = position.at[n_columns].set(-1)
+    return replace(
+        problems,
+        shared=problems.shared[:, columns],
+        usable=usable & problems.usable[columns],
+        cost_shared=problems.cost_shared[columns],
+        left_out=position[problems.left_out],
+    )

@@ -1,0 +1,225 @@
+"""Batched revised simplex: many small problems at once, each with its own explicit p x p inverse.
+
+From any nonsingular basis, in two phases:
+
+1. *Primal*, on a right-hand side that is changed so that the starting basis is feasible and no basic variable is zero:
+   ``b~ = B_0 (max(B_0^{-1} b, 0) + delta)``. It ends at a basis whose reduced costs are nonnegative, and that property does
+   not depend on the right-hand side. No artificial variables, and no stalling at degenerate vertices, of which efficiency
+   programs are full (at the start of an SBM every slack is zero).
+2. *Dual*, on the true right-hand side, which repairs the basic variables that the change had kept positive. It ends at an
+   optimal basis, or at a row that proves the problem infeasible.
+
+Pricing is one matrix product for the batch, entering and leaving are a minimum over a row each. The inverse is computed afresh
+at every pivot: for about seven rows this costs less than pricing, and no error accumulates. Nothing here is trusted:
+`syneff.numerics.certificate` has the last word, and problems that it refuses are solved again with another perturbation.
+
+Reference: Dantzig's rule with an explicit inverse, as in Maros (2003), Computational Techniques of the Simplex Method,
+doi:10.1007/978-1-4615-0257-9.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from syneff.numerics.batching import map_in_chunks
+from syneff.numerics.certificate import certify
+from syneff.numerics.linear_program import (
+    LinearPrograms,
+    Solution,
+    Status,
+    columns_at,
+    costs_at,
+    products,
+    reduced_costs,
+    take,
+)
+from syneff.runtime import require_float64
+from syneff.typing import Array, Bool, Float, Int
+
+PERTURBATIONS = (1e-6, 1e-4, 1e-8)  # of the first attempt and of those after it
+_DUAL = 1e-11  # a reduced cost below minus this enters
+_PRIMAL = 1e-12  # a basic value below minus this leaves
+_PIVOT = 1e-9  # a smaller element is no pivot
+
+
+class _State(NamedTuple):
+    """Where the problems of a chunk stand."""
+
+    basis: Int[Array, "problem row"]
+    active: Bool[Array, " problem"]
+    ray: Float[Array, "problem row"]
+    pivots: Int[Array, " problem"]
+    step: Int[Array, ""]
+
+
+def solve(problems: LinearPrograms, start: Int[Array, "problem row"], *, chunk: int = 64) -> Solution:
+    """Solve every problem of a batch from a starting basis.
+
+    Parameters
+    ----------
+    problems
+        The batch.
+    start
+        ``[problem row]``: numbers of the basic columns to start from, private first; any nonsingular basis will do.
+    chunk
+        Problems at a time; the result does not depend on it.
+
+    Returns
+    -------
+    Solution
+        Certified; problems that no attempt could certify have the status not certified.
+    """
+    require_float64()
+    count = start.shape[0]
+    solution = None
+    pending = np.arange(count)
+    for perturbation in PERTURBATIONS:
+        rows = jnp.asarray(pad(pending, chunk))
+        again = _solve(take(problems, rows), start[rows], jnp.asarray(perturbation), chunk=chunk)
+        solution = _merge(solution, again, pending)
+        pending = np.flatnonzero(np.asarray(solution.status) == Status.NOT_CERTIFIED)
+        if pending.size == 0:
+            break
+    return solution
+
+
+def pad(rows: np.ndarray, chunk: int) -> np.ndarray:
+    """Repeat the last row up to a round number, so that few shapes are compiled."""
+    step = max(chunk, 2 ** max(0, int(np.ceil(np.log2(max(rows.size, 1)))) - 3))
+    return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % step)])
+
+
+def _merge(old: Solution | None, new: Solution, rows: np.ndarray) -> Solution:
+    """Write the solutions of a few problems over the old ones, and drop the padding."""
+    if old is None:
+        return jax.tree.map(lambda leaf: leaf[: rows.size], new)
+    at = jnp.asarray(rows)
+    merged: Solution = jax.tree.map(lambda before, after: before.at[at].set(after[: rows.size]), old, new)
+    return replace(merged, iterations=old.iterations.at[at].add(new.iterations[: rows.size]))
+
+
+@partial(jax.jit, static_argnames="chunk")
+def _solve(
+    problems: LinearPrograms, start: Int[Array, "problem row"], perturbation: Float[Array, ""], *, chunk: int
+) -> Solution:
+    """Run both phases and certify, a chunk of problems at a time."""
+
+    def of_chunk(index: Int[Array, " pick"]) -> Solution:
+        taken = take(problems, index)
+        state = _dual(taken, _primal(taken, start[index], perturbation))
+        return certify(taken, state.basis, ray=state.ray, iterations=state.pivots)
+
+    solution: Solution = map_in_chunks(of_chunk, jnp.arange(start.shape[0]), chunk)
+    return solution
+
+
+def _limit(problems: LinearPrograms) -> int:
+    """Pivots allowed in a phase."""
+    return 100 + 20 * problems.rhs.shape[0]
+
+
+def _primal(problems: LinearPrograms, start: Int[Array, "problem row"], perturbation: Float[Array, ""]) -> _State:
+    """Pivot until no reduced cost is negative, on a right-hand side that makes the start feasible."""
+    n_rows = problems.rhs.shape[0]
+    matrix = columns_at(problems, start)
+    value = jnp.linalg.inv(matrix) @ problems.rhs
+    # Golden-ratio multiples: distinct, alike in all problems, so that neither the chunk nor the order of rows matters.
+    spread = 1.0 + jnp.asarray(np.arange(1, n_rows + 1) * 0.6180339887498949 % 1.0)
+    rhs = jnp.einsum("ors,os->or", matrix, jnp.maximum(value, 0.0) + perturbation * spread[None, :])
+
+    def pivot(state: _State) -> _State:
+        inverse = jnp.linalg.inv(columns_at(problems, state.basis))
+        y = jnp.einsum("or,ors->os", costs_at(problems, state.basis), inverse)
+        lowest, entering = _lowest(*reduced_costs(problems, y))
+        column = columns_at(problems, entering[:, None])[:, :, 0]
+        slope = jnp.einsum("ors,os->or", inverse, column)
+        basic = jnp.maximum(jnp.einsum("ors,os->or", inverse, rhs), 0.0)
+        ratio = jnp.where(slope > _PIVOT, basic / slope, jnp.inf)
+        bounded = jnp.isfinite(jnp.min(ratio, axis=1))
+        active = state.active & (lowest < -_DUAL) & bounded
+        return _exchange(state, active, jnp.argmin(ratio, axis=1), entering)
+
+    return _iterate(pivot, _begin(start), _limit(problems))
+
+
+def _dual(problems: LinearPrograms, state: _State) -> _State:
+    """Pivot until no basic variable is negative, or a row proves that there is no feasible point."""
+
+    def pivot(state: _State) -> _State:
+        inverse = jnp.linalg.inv(columns_at(problems, state.basis))
+        value = inverse @ problems.rhs
+        lowest = jnp.min(value, axis=1)
+        leaving = jnp.argmin(value, axis=1)
+        row = jnp.take_along_axis(inverse, leaving[:, None, None], axis=1)[:, 0, :]
+        y = jnp.einsum("or,ors->os", costs_at(problems, state.basis), inverse)
+        entering, exists = _dual_ratio(reduced_costs(problems, y), products(problems, row))
+        infeasible = state.active & (lowest < -_PRIMAL) & ~exists
+        state = state._replace(ray=jnp.where(infeasible[:, None], row, state.ray))
+        return _exchange(state, state.active & (lowest < -_PRIMAL) & exists, leaving, entering)
+
+    start = state._replace(active=jnp.ones_like(state.active), step=jnp.zeros_like(state.step))
+    return _iterate(pivot, start, _limit(problems))
+
+
+def _iterate(pivot, state: _State, limit: int) -> _State:  # type: ignore[no-untyped-def]
+    """Repeat a pivot while any problem of the chunk is active."""
+    final: _State = jax.lax.while_loop(lambda now: jnp.any(now.active) & (now.step < limit), pivot, state)
+    return final
+
+
+def _begin(start: Int[Array, "problem row"]) -> _State:
+    """Return the state before the first pivot."""
+    count = jnp.zeros(start.shape[0], dtype=start.dtype)
+    return _State(start, count == 0, jnp.zeros(start.shape), count, jnp.zeros((), dtype=start.dtype))
+
+
+def _exchange(
+    state: _State, active: Bool[Array, " problem"], leaving: Int[Array, " problem"], entering: Int[Array, " problem"]
+) -> _State:
+    """Put the entering column in the place of the leaving one, where active."""
+    place = jnp.arange(state.basis.shape[1])[None, :] == leaving[:, None]
+    basis = jnp.where(place & active[:, None], entering[:, None], state.basis)
+    return state._replace(
+        basis=basis, active=active, pivots=state.pivots + active.astype(state.pivots.dtype), step=state.step + 1
+    )
+
+
+def _lowest(
+    private: Float[Array, "problem private"], shared: Float[Array, "problem column"]
+) -> tuple[Float[Array, " problem"], Int[Array, " problem"]]:
+    """Return the lowest reduced cost and the number of its column.
+
+    A minimum and a search for an equal value: on a CPU this is over ten times faster than `argmin` along long rows.
+    """
+    lowest = jnp.minimum(jnp.min(private, axis=1), jnp.min(shared, axis=1, initial=jnp.inf))
+    return lowest, _first((private == lowest[:, None]), (shared == lowest[:, None]))
+
+
+def _first(private: Bool[Array, "problem private"], shared: Bool[Array, "problem column"]) -> Int[Array, " problem"]:
+    """Return the number of the first column that is marked, private first; 0 if none is."""
+    n_private, n_shared = private.shape[1], shared.shape[1]
+    none = n_private + n_shared
+    own = jnp.min(jnp.where(private, jnp.arange(n_private)[None, :], none), axis=1)
+    common = jnp.min(jnp.where(shared, n_private + jnp.arange(n_shared)[None, :], none), axis=1, initial=none)
+    first = jnp.minimum(own, common)
+    return jnp.where(first == none, 0, first)
+
+
+def _dual_ratio(
+    cost: tuple[Float[Array, "problem private"], Float[Array, "problem column"]],
+    row: tuple[Float[Array, "problem private"], Float[Array, "problem column"]],
+) -> tuple[Int[Array, " problem"], Bool[Array, " problem"]]:
+    """Choose the entering column of a dual pivot: the lowest ratio and, among ties, the largest pivot."""
+    ratio = [
+        jnp.where((element < -_PIVOT) & jnp.isfinite(price), jnp.maximum(price, 0.0) / -element, jnp.inf)
+        for price, element in zip(cost, row, strict=True)
+    ]
+    lowest = jnp.minimum(jnp.min(ratio[0], axis=1), jnp.min(ratio[1], axis=1, initial=jnp.inf))
+    tied = [
+        jnp.where(each <= lowest[:, None] + _DUAL, element, jnp.inf) for each, element in zip(ratio, row, strict=True)
+    ]
+    return _lowest(tied[0], tied[1])[1], jnp.isfinite(lowest)
