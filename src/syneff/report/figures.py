@@ -1,0 +1,228 @@
+"""Figures: the event study and the placebo distribution.
+
+Each function takes a tidy frame and returns a `Figure`; none estimates, none saves. `render` turns a figure into the bytes of
+a file, the same bytes every time: no date, no random identifiers. Colours are those of Okabe and Ito, which colour-blind
+readers tell apart, and every colour is doubled by a shape, so that the figures survive a black-and-white printer.
+"""
+
+import io
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import gaussian_kde
+
+from syneff.report.tidy import event_time
+
+INK, GREY, FAINT, BLUE, ORANGE = "#1a1a1a", "#6b6b6b", "#d0d0d0", "#0072b2", "#d55e00"
+MINUS = "\N{MINUS SIGN}"
+KINDS = ("svg", "pdf", "png")
+_CHINESE = ("Noto Serif CJK SC", "Source Han Serif SC", "Noto Sans CJK SC", "Source Han Sans SC", "SimSun")
+
+__all__ = ["KINDS", "Figure", "event_study", "placebo", "render"]
+
+
+def _style() -> dict[Any, Any]:
+    """Return matplotlib's settings; a Chinese font joins where there is one, the others come with matplotlib."""
+    fonts = set(get_font_names())
+    return {
+        "font.family": ["STIXGeneral", *[name for name in _CHINESE if name in fonts][:1]],
+        "mathtext.fontset": "stix",
+        "font.size": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.7,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "xtick.major.width": 0.7,
+        "ytick.major.width": 0.7,
+        "legend.frameon": False,
+        "legend.fontsize": 10,
+        "svg.hashsalt": "syneff",
+        "svg.fonttype": "path",
+        "pdf.fonttype": 42,
+    }
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """Return the bytes of a figure's file, equal for equal figures.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    kind
+        "svg", "pdf" or "png".
+    """
+    undated: dict[str, dict[str, Any]] = {
+        "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+        "pdf": {"CreationDate": None},
+        "png": {"Software": None},
+    }
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_style()):
+        figure.savefig(buffer, format=kind, dpi=300, metadata=undated[kind])
+    return buffer.getvalue()
+
+
+def event_study(
+    frame: pd.DataFrame,
+    *,
+    outcome: str = "outcome",
+    support: Mapping[str, float] | None = None,
+    truth: Mapping[str, float] | None = None,
+    pre_trend_p: float | None = None,
+    synthetic: bool = False,
+) -> Figure:
+    """Draw effects by event time, with 95 % intervals.
+
+    Parameters
+    ----------
+    frame
+        Tidy rows with terms ``event[k]``; the base period is the one that is absent, and the ends are pooled.
+    outcome
+        Label of the outcome.
+    support
+        Number of treated cities behind each term.
+    truth
+        True effect by term, of a synthetic panel.
+    pre_trend_p
+        The p-value of the joint test that all effects before adoption are zero.
+    synthetic
+        Whether to say that the panel is synthetic.
+    """
+    rows = frame.assign(time=frame["term"].map(event_time)).dropna(subset=["time"]).sort_values("time")
+    times = list(range(int(rows["time"].min()), int(rows["time"].max()) + 1))
+    base = [time for time in times if time not in set(rows["time"])]
+    with matplotlib.rc_context(_style()):
+        figure = Figure(figsize=(6.6, 3.9), layout="constrained")
+        axes = figure.add_subplot()
+        axes.axhline(0, color=GREY, linewidth=0.7, zorder=1)
+        axes.axvline(-0.5, color=GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
+        low, high = rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]
+        bars: dict[str, Any] = {"fmt": "o", "color": INK, "ms": 5, "elinewidth": 1.1, "zorder": 3}
+        axes.errorbar(rows["time"], rows["estimate"], yerr=[low, high], label="Estimate, 95 % interval", **bars)
+        axes.plot(base, [0.0] * len(base), "s", mfc="white", mec=INK, ms=5.5, label="Base period", zorder=4)
+        _truth_path(axes, times, truth or {}, base)
+        axes.set_xticks(times, _event_labels(times))
+        axes.set_xlim(times[0] - 0.6, times[-1] + 0.6)
+        axes.set_ylabel(f"Effect on {outcome}")
+        _support_row(axes, times, support or {})
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        remarks = [] if pre_trend_p is None else [f"Joint pre-trend test: {_p_text(pre_trend_p)}"]
+        _remarks(axes, [*remarks, *(["Synthetic panel"] if synthetic else [])])
+        figure.legend(loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.4)
+    return figure
+
+
+def _truth_path(axes: Axes, times: list[int], truth: Mapping[str, float], base: list[int]) -> None:
+    known = {time: truth[f"event[{time}]"] for time in times if f"event[{time}]" in truth and time not in base}
+    if known:
+        axes.plot(
+            [time + 0.18 for time in known],
+            list(known.values()),
+            "D",
+            mfc="none",
+            mec=ORANGE,
+            ms=5,
+            mew=1.2,
+            label="Truth of the synthetic panel",
+            zorder=4,
+        )
+
+
+def _event_labels(times: list[int]) -> list[str]:
+    texts = [f"{time}".replace("-", MINUS) for time in times]
+    return [f"≤ {texts[0]}", *texts[1:-1], f"≥ {texts[-1]}"]
+
+
+def _support_row(axes: Axes, times: list[int], support: Mapping[str, float]) -> None:
+    """Write the number of treated cities under each event time, and the name of the axis under both."""
+    known = {time: support[f"event[{time}]"] for time in times if f"event[{time}]" in support}
+    for time, cities in known.items():
+        axes.annotate(f"{cities:.0f}", (time, 0), (0, -20), axes.get_xaxis_transform(), **_SMALL)
+    axes.set_xlabel("Years since adoption" + (" (in grey: treated cities behind the estimate)" if known else ""))
+    axes.xaxis.labelpad = 18 if known else 4
+
+
+_SMALL: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8.5, "color": GREY}
+
+
+def placebo(
+    draws: pd.DataFrame,
+    *,
+    estimate: float,
+    p_value: float | None = None,
+    treatment: str = "the treatment",
+    level: float = 0.1,
+    synthetic: bool = False,
+) -> Figure:
+    """Draw the density of placebo estimates above their p-values, with the real estimate.
+
+    Parameters
+    ----------
+    draws
+        One row a draw: ``estimate`` and ``p_value``. Draws without an estimate are left out and counted.
+    estimate
+        The real estimate.
+    p_value
+        The randomisation p-value.
+    treatment
+        Label of the treatment.
+    level
+        Level at which the horizontal line stands.
+    synthetic
+        Whether to say that the panel is synthetic.
+    """
+    fine = draws[np.isfinite(draws["estimate"])]
+    failed = len(draws) - len(fine)
+    with matplotlib.rc_context(_style()):
+        figure = Figure(figsize=(6.6, 4.6), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
+        _density(top, fine["estimate"].to_numpy(float))
+        bottom.plot(
+            fine["estimate"], fine["p_value"], "o", mfc="none", mec=INK, ms=3, mew=0.5, alpha=0.55, rasterized=True
+        )
+        bottom.axhline(level, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+        share = float((fine["p_value"] < level).mean()) if len(fine) else math.nan
+        bottom.set_ylim(-0.03, 1.03)
+        bottom.set_ylabel("p-value")
+        bottom.set_xlabel(f"Estimate for {treatment} under random assignment")
+        for axes in (top, bottom):
+            axes.axvline(estimate, color=ORANGE, linewidth=1.4, label=f"Real estimate: {estimate:.3f}")
+        remarks = [f"{len(fine):,} draws" + (f" ({failed:,} failed)" if failed else "")]
+        remarks += [] if p_value is None else [f"randomisation {_p_text(p_value)}"]
+        _remarks(top, remarks + (["Synthetic panel"] if synthetic else []))
+        _remarks(bottom, [f"{share:.1%} of draws below p = {level:g}"])
+        figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    return figure
+
+
+def _density(axes: Axes, values: np.ndarray) -> None:
+    """Draw a Gaussian kernel density; draws that do not differ have none."""
+    if len(values) > 2 and np.ptp(values) > 0:
+        margin = 0.15 * np.ptp(values)
+        grid = np.linspace(values.min() - margin, values.max() + margin, 400)
+        height = gaussian_kde(values)(grid)
+        axes.fill_between(grid, height, color=BLUE, alpha=0.15, linewidth=0)
+        axes.plot(grid, height, color=BLUE, linewidth=1.5, label="Density of placebo estimates")
+    axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("Density")
+
+
+def _remarks(axes: Axes, lines: list[str]) -> None:
+    axes.annotate("\n".join(lines), (1, 1), (-2, -3), "axes fraction", **{**_SMALL, "ha": "right", "fontsize": 9.5})
+
+
+def _p_text(p_value: float) -> str:
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

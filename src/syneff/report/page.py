@@ -1,0 +1,193 @@
+"""The page: every exhibit of a run on one self-contained HTML page.
+
+`build` writes the files of all tables and figures and, last, ``index.html``: styles and figures stand inside it, so it can be
+mailed, archived, and read without a network. It says loudly where results come from a synthetic panel, what is missing, what
+the steps did to the data, and how every number was made.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from syneff.report.exhibits import Exhibit
+from syneff.report.export import environment, figure_files, inline_svg, table_files, write
+from syneff.report.tables import Table
+from syneff.report.tidy import PAPER, Cell, collect
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says about one exhibit.
+
+    Attributes
+    ----------
+    name
+        Name of the exhibit, which is also that of its files.
+    exhibit, cells, table
+        The exhibit, what it shows, and its numbers laid out.
+    svg
+        Its figure, if it has one.
+    links
+        Files by their kind, relative to the page.
+    missing
+        Columns that are not stored.
+    """
+
+    name: str
+    exhibit: Exhibit
+    cells: tuple[Cell, ...]
+    table: Table
+    svg: Markup | None
+    links: Mapping[str, str]
+    missing: Sequence[str]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of it comes from a synthetic panel."""
+        return any(cell.synthetic for cell in self.cells)
+
+    @property
+    def truth_notes(self) -> list[str]:
+        """Where the true values come from."""
+        return list(dict.fromkeys(cell.truth_note for cell in self.cells if cell.truth_note))
+
+    @property
+    def warnings(self) -> list[tuple[str, str]]:
+        """Notes of the run, each with the columns that have it (none named where all have it)."""
+        columns: dict[str, list[str]] = {}
+        for cell in self.cells:
+            for note in cell.manifest.get("warnings") or ():
+                columns.setdefault(str(note), []).append(f"({cell.column})")
+        return [(note, "" if len(found) == len(self.cells) else ", ".join(found)) for note, found in columns.items()]
+
+    @property
+    def diagnostics(self) -> list[tuple[str, list[str]]]:
+        """Tests, clusters and other scalars that the table does not show, a text a cell."""
+        names = dict.fromkeys(str(term) for cell in self.cells for term in cell.tests["term"])
+        tests = [(name.replace("_", " "), [_test(cell, name) for cell in self.cells]) for name in names]
+        counts = [(label, [_scalar(cell, name) for cell in self.cells]) for name, label in _SCALARS.items()]
+        return tests + [(label, texts) for label, texts in counts if any(texts)]
+
+    def shows(self, kind: str) -> bool:
+        """Whether the table has lines of a kind."""
+        return any(line.kind == kind for line in self.table.lines)
+
+
+_SCALARS = {"n_clusters": "clusters", "singletons": "singletons", "draws_failed": "draws that failed"}
+
+
+def build(
+    tidy: pd.DataFrame,
+    manifests: Mapping[str, Mapping[str, Any]],
+    draws: Mapping[str, pd.DataFrame],
+    exhibits: Mapping[str, Exhibit],
+    folder: Path,
+) -> Path:
+    """Write all tables and figures, then the page.
+
+    Parameters
+    ----------
+    tidy
+        All tidy rows, with columns experiment, column, outcome, term, estimate, ... as stored.
+    manifests, draws
+        By name of the cell.
+    exhibits
+        By name, in the order of the page. Experiments that no exhibit claims follow as plain tables.
+    folder
+        Where ``report/`` goes.
+
+    Returns
+    -------
+    pathlib.Path
+        The page, ``folder/report/index.html``.
+    """
+    groups = collect(tidy, manifests, draws)
+    claimed = {exhibit.experiment for exhibit in exhibits.values()}
+    others = {name: Exhibit(name, f"Experiment {name}") for name in groups if name not in claimed}
+    wanted = {**exhibits, **others}
+    target = folder / "report"
+    sections = [
+        _section(name, exhibit, groups[exhibit.experiment], target)
+        for name, exhibit in wanted.items()
+        if exhibit.experiment in groups
+    ]
+    absent = [exhibit for exhibit in wanted.values() if exhibit.experiment not in groups]
+    cells = [cell for section in sections for cell in section.cells]
+    page = (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            sections=sections,
+            absent=absent,
+            paper=PAPER,
+            synthetic=any(cell.synthetic for cell in cells),
+            facts=provenance(cells),
+            words=words,
+            config_text=config_text,
+        )
+    )
+    return write(target / "index.html", page)
+
+
+def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> Section:
+    table = exhibit.make_table(cells)
+    files = table_files(table, target / "tables", name)
+    svg = None
+    if exhibit.figure is not None:
+        drawn = figure_files(exhibit.figure(cells), target / "figures", name)
+        svg = Markup(inline_svg(drawn["svg"].read_bytes(), name, exhibit.title))
+        files = {**drawn, **files}
+    links = {kind: path.relative_to(target).as_posix() for kind, path in files.items()}
+    return Section(name, exhibit, cells, table, svg, links, exhibit.missing(cells))
+
+
+def _test(cell: Cell, name: str) -> str:
+    rows = cell.tests[cell.tests["term"] == name]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    parts = {"statistic": "{:.3f}", "dof": "df {:g}", "p_value": "p = {:.4f}"}
+    return ", ".join(form.format(row[part]) for part, form in parts.items() if pd.notna(row[part]))
+
+
+def _scalar(cell: Cell, name: str) -> str:
+    value = cell.manifest.get("stats", {}).get(name)
+    return f"{value:g}" if isinstance(value, int | float) else ""
+
+
+def provenance(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:
+    """Return what the cells were made with, by heading; cells that agree share a line."""
+    kinds = {
+        "Source": "source",
+        "Sample": "sample",
+        "Seed": "seed",
+        "Devices": "devices",
+        "Versions": "versions",
+        "Git": "git",
+    }
+    found = {
+        head: list(
+            dict.fromkeys(words(cell.manifest[key]) for cell in cells if cell.manifest.get(key) not in (None, {}, []))
+        )
+        for head, key in kinds.items()
+    }
+    return [(head, texts) for head, texts in found.items() if texts]
+
+
+def words(value: Any) -> str:
+    """Write a stored value in a line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {words(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(words, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def config_text(config: Any) -> str:
+    """Write a config so that it can be read."""
+    return json.dumps(config, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,253 @@
+"""Three-line tables: descriptive statistics and regressions, as journals print them.
+
+A `Table` is words in a grid, no more: every number is already rounded. Three decimals as in the paper, more where three would
+print zero; stars mark 1 % (***), 5 % (**) and 10 % (*); the t statistic stands in brackets below its estimate. Lines of kind
+"truth" and "paper" hold the true value of a synthetic panel and the published value; they are for the page, and `plain` takes
+them out for the table that goes into a manuscript.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from syneff.report.tidy import Cell, compare
+
+STARS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
+OMITTED = "omitted"
+CONSTANTS = {
+    "constant[xtreg]": "Constant (xtreg, the paper's)",
+    "constant": "Constant (reghdfe)",
+}
+STATISTICS = {
+    "r2_xtreg_adjusted": "Adj. R² (xtreg, the paper's)",
+    "r2_xtreg": "Within R² (xtreg, period dummies inside)",
+    "r2_within": "Within R² (all effects absorbed)",
+    "r2_within_adjusted": "Adj. within R²",
+    "r2": "R² (effects included)",
+    "r2_adjusted": "Adj. R² (effects included)",
+}
+MOMENTS = {"n": "N", "mean": "Mean", "sd": "SD", "min": "Min", "max": "Max"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table.
+
+    Attributes
+    ----------
+    term
+        What it is about, for programs: a term or the name of a statistic.
+    label
+        What it is about, for readers.
+    kind
+        "estimate", "t", "truth", "paper" or "statistic".
+    cells
+        One text a column.
+    """
+
+    term: str
+    label: str
+    kind: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A three-line table.
+
+    Attributes
+    ----------
+    title
+        Caption.
+    header
+        Heads of the columns, without that of the labels.
+    groups
+        Groups of lines, set apart by space.
+    notes
+        Sentences below the table.
+    numbers
+        The numbers behind it, at full precision: see `syneff.report.tidy.compare`.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    groups: tuple[tuple[Line, ...], ...]
+    notes: tuple[str, ...]
+    numbers: pd.DataFrame
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines, from the top."""
+        return tuple(line for group in self.groups for line in group)
+
+
+def plain(table: Table) -> Table:
+    """Return the table without the lines of truth and of the paper."""
+    kept = (tuple(line for line in group if line.kind not in {"truth", "paper"}) for group in table.groups)
+    return replace(table, groups=tuple(group for group in kept if group))
+
+
+def number(value: float) -> str:
+    """Print with three decimals, with two significant digits where three decimals would print zero; NaN prints nothing."""
+    if not math.isfinite(value):
+        return "" if math.isnan(value) else str(value)
+    if value == 0 or abs(value) >= 0.001:
+        return f"{value:.3f}"
+    return f"{value:.2g}"
+
+
+def stars(p_value: float) -> str:
+    """Return the stars of a p-value: *** below 1 %, ** below 5 %, * below 10 %."""
+    return next((mark for level, mark in STARS if p_value < level), "")
+
+
+def descriptive(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Table:
+    """Lay out means, standard deviations and ranges, a line a variable.
+
+    Parameters
+    ----------
+    cells
+        One cell with the terms ``mean:<name>``, ``sd:<name>``, ``min:<name>``, ``max:<name>`` and ``n:<name>``.
+    title
+        Caption.
+    paper
+        Published values to hold it against: rows of `syneff.report.tidy.published`, possibly none.
+    """
+    cell = cells[0]
+    numbers = compare(cells[:1], paper)
+    split = numbers["term"].str.split(":", n=1, expand=True).set_axis(["moment", "name"], axis=1)
+    numbers = numbers.assign(**split, label=split["name"].map(cell.label))
+    groups = []
+    for name, rows in numbers.groupby("name", sort=False):
+        variable = str(name)
+        own = rows.set_index("moment")
+        unit = cell.unit(variable)
+        ours = (f"{own['estimate'].get('n', math.nan):,.0f}", *_moments(own["estimate"]))
+        theirs = ("", *_moments(own["published"]))
+        lines = [Line(variable, cell.label(variable), "estimate", (unit, *ours))]
+        if any(theirs):
+            lines.append(Line(variable, "", "paper", ("", *theirs)))
+        groups.append(tuple(lines))
+    return Table(title, ("Unit", *MOMENTS.values()), tuple(groups), _source_notes(cells), numbers)
+
+
+def _moments(values: pd.Series) -> tuple[str, ...]:
+    return tuple(number(values.get(moment, math.nan)) for moment in list(MOMENTS)[1:])
+
+
+def regression(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Table:
+    """Lay out estimates, a column a cell.
+
+    Parameters
+    ----------
+    cells
+        The columns, in order.
+    title
+        Caption.
+    paper
+        Published values to hold it against: rows of `syneff.report.tidy.published`, possibly none.
+    """
+    numbers = compare(cells, paper)
+    terms = [term for term in dict.fromkeys(numbers["term"]) if term not in CONSTANTS]
+    constants = [term for term in CONSTANTS if term in set(numbers["term"])]
+    labels = {**dict(zip(numbers["term"], numbers["label"], strict=True)), **CONSTANTS}
+    indexed = [numbers[numbers["column"].astype(str) == cell.column].set_index("term") for cell in cells]
+    coefficients = [_coefficient(term, labels[term], indexed) for term in [*terms, *constants]]
+    groups = (*coefficients, _design(cells), _fit(cells, paper))
+    notes = (
+        "t statistics in brackets. *** p < 1 %, ** p < 5 %, * p < 10 %.",
+        *_error_notes(cells),
+        *_source_notes(cells),
+    )
+    header = tuple(f"({cell.column})" if cell.column else f"({cell.name})" for cell in cells)
+    return Table(title, header, tuple(group for group in groups if group), notes, numbers)
+
+
+def _coefficient(term: str, label: str, columns: Sequence[pd.DataFrame]) -> tuple[Line, ...]:
+    """Estimate, t, truth and published value of one term, a text a column."""
+    texts = [_texts(column.loc[[term]].iloc[0]) if term in column.index else {} for column in columns]
+    kinds = ("estimate", "t", *(kind for kind in ("truth", "paper") if any(text.get(kind) for text in texts)))
+    return tuple(
+        Line(term, label if kind == "estimate" else "", kind, tuple(text.get(kind, "") for text in texts))
+        for kind in kinds
+    )
+
+
+def _texts(row: pd.Series) -> dict[str, str]:
+    if math.isnan(row["estimate"]):
+        return {"estimate": OMITTED, "t": ""}
+    return {
+        "estimate": number(row["estimate"]) + stars(row["p_value"]),
+        "t": f"({row['t']:.3f})" if math.isfinite(row["t"]) else "",
+        "truth": number(row["truth"]),
+        "paper": ""
+        if math.isnan(row["published"])
+        else f"{row['published']:.3f}{'*' * int(row['published_stars'])} ({row['published_t']:.3f})",
+    }
+
+
+def _design(cells: Sequence[Cell]) -> tuple[Line, ...]:
+    specs = [specification(cell.manifest.get("config", {})) for cell in cells]
+    effects = list(dict.fromkeys(effect for spec in specs for effect in spec.get("effects") or ()))
+    words = {"unit": "City fixed effects", "period": "Year fixed effects"}
+    return tuple(
+        Line(
+            f"effect:{effect}",
+            words.get(effect, f"{effect} fixed effects"),
+            "statistic",
+            tuple("Yes" if effect in (spec.get("effects") or ()) else "No" for spec in specs),
+        )
+        for effect in effects
+    )
+
+
+def _fit(cells: Sequence[Cell], paper: pd.DataFrame) -> tuple[Line, ...]:
+    printed = [paper[paper["column"] == cell.column] for cell in cells]
+    lines = [_count("nobs", "N", cells), *_paper_line("n", printed, "{:,.0f}")]
+    lines += [_count("n_units", "Cities", cells), _count("n_periods", "Years", cells)]
+    for name, label in STATISTICS.items():
+        values = [float(cell.manifest.get("stats", {}).get(name, math.nan)) for cell in cells]
+        if any(map(math.isfinite, values)):
+            lines.append(Line(name, label, "statistic", tuple(number(value) for value in values)))
+            lines += _paper_line("adj_r2", printed, "{:.3f}") if name == "r2_xtreg_adjusted" else []
+    return tuple(lines)
+
+
+def _count(name: str, label: str, cells: Sequence[Cell]) -> Line:
+    values = [cell.frame[name].dropna() for cell in cells]
+    return Line(name, label, "statistic", tuple(f"{value.iloc[0]:,.0f}" if len(value) else "" for value in values))
+
+
+def _paper_line(name: str, printed: Sequence[pd.DataFrame], form: str) -> list[Line]:
+    values = [rows[name].dropna() for rows in printed]
+    texts = tuple(form.format(value.iloc[0]) if len(value) else "" for value in values)
+    return [Line(name, "", "paper", texts)] if any(texts) else []
+
+
+def _error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+    notes = []
+    for cell in cells:
+        spec = specification(cell.manifest.get("config", {}))
+        if spec:
+            clustered = f"clustered by {spec['cluster']}" if spec.get("cluster") else "not clustered"
+            rule = ", ".join(str(spec[name]) for name in ("covariance", "small_sample") if spec.get(name))
+            notes.append(f"Standard errors {clustered}{f' ({rule})' if rule else ''}.")
+    return tuple(dict.fromkeys(notes))
+
+
+def _source_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+    if any(cell.synthetic for cell in cells):
+        return ("Synthetic panel: simulated data, no evidence about real cities.",)
+    return tuple(dict.fromkeys(f"Source: {cell.manifest['source']}." for cell in cells if cell.manifest.get("source")))
+
+
+def specification(config: Any) -> Mapping[str, Any]:
+    """Find the regression specification in a cell's config: the first mapping that names absorbed effects."""
+    if not isinstance(config, Mapping):
+        return {}
+    if "effects" in config:
+        return config
+    return next((found for value in config.values() if (found := specification(value))), {})

@@ -1,0 +1,191 @@
+"""Stored results, shaped for reading: cells, and every estimate beside the truth and the published value.
+
+A *cell* is one column of one table: the rows of ``tidy.parquet`` that belong to it, its manifest, and its draws where it has
+any. `compare` joins three numbers that a reader wants to see together and must never confuse: what this run estimated, what is
+true of the synthetic panel (known only because we made it), and what the paper printed (from data that are not public).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+PAPER = (
+    "Yang Xiaojun and Xue Hongchang, The impact of innovation-driven policy on synergizing the reduction of pollution and "
+    "carbon emissions: Empirical evidence from national innovative city pilot"
+)
+SYNTHETIC = "synthetic"
+_EVENT = re.compile(r"event\[(-?\d+)\]")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One estimated column.
+
+    Attributes
+    ----------
+    name, experiment, column
+        Name of the cell, of its experiment (an exhibit), and of the column within it.
+    frame
+        Its rows of the tidy frame, one a term or test.
+    manifest
+        How it was made: config, versions, notes, statistics, labels, truth, source.
+    draws
+        One row a draw and term, for a resampling scheme.
+    """
+
+    name: str
+    experiment: str
+    column: str
+    frame: pd.DataFrame
+    manifest: Mapping[str, Any]
+    draws: pd.DataFrame | None = None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the panel was simulated."""
+        return str(self.manifest.get("source", "")) == SYNTHETIC
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """True coefficients by term; empty where nobody knows them."""
+        return {str(term): float(value) for term, value in self._truth.get("coefficients", {}).items()}
+
+    @property
+    def truth_note(self) -> str:
+        """Where the true coefficients come from."""
+        return str(self._truth.get("note", ""))
+
+    @property
+    def _truth(self) -> Mapping[str, Any]:
+        return self.manifest.get("truth") or {}
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """The rows of terms; a term that is collinear with others has no estimate and no statistic."""
+        return self.frame[~is_test(self.frame)]
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """The rows of tests."""
+        return self.frame[is_test(self.frame)]
+
+    def label(self, term: str) -> str:
+        """Return the label of a term: that of its variable, or its own name."""
+        event = event_time(term)
+        if event is not None:
+            return f"Event time {event}"
+        variable = self.manifest.get("variables", {}).get(term, {})
+        return str(variable.get("label") or term)
+
+    def unit(self, term: str) -> str:
+        """Return the physical unit of a variable."""
+        return str(self.manifest.get("variables", {}).get(term, {}).get("unit") or "")
+
+
+def is_test(frame: pd.DataFrame) -> pd.Series:
+    """Tell tests from terms: a test has a statistic or a p-value, and nothing estimated."""
+    return frame["estimate"].isna() & (frame["statistic"].notna() | frame["p_value"].notna())
+
+
+def event_time(term: str) -> int | None:
+    """Return k of ``event[k]``, or None for any other term."""
+    found = _EVENT.fullmatch(term)
+    return int(found[1]) if found else None
+
+
+def collect(
+    tidy: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]], draws: Mapping[str, pd.DataFrame]
+) -> dict[str, tuple[Cell, ...]]:
+    """Group stored results by experiment, columns in their natural order.
+
+    Parameters
+    ----------
+    tidy
+        All tidy rows.
+    manifests
+        Manifest by name of the cell. A cell without rows is left out.
+    draws
+        Draws by name of the cell.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for name, manifest in manifests.items():
+        experiment, column = str(manifest["experiment"]), str(manifest["column"])
+        own = (tidy["experiment"].astype(str) == experiment) & (tidy["column"].astype(str) == column)
+        if own.any():
+            cell = Cell(name, experiment, column, tidy[own].reset_index(drop=True), manifest, draws.get(name))
+            groups.setdefault(experiment, []).append(cell)
+    return {name: tuple(sorted(cells, key=lambda cell: _natural(cell.column))) for name, cells in groups.items()}
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    pieces = re.findall(r"\d+|\D+", text)
+    return [(not piece.isdigit(), int(piece) if piece.isdigit() else 0, piece) for piece in pieces]
+
+
+@cache
+def _paper() -> pd.DataFrame:
+    path = Path(__file__).parent / "published.csv"
+    return pd.read_csv(path, comment="#", dtype={"column": str})
+
+
+def published(table: str | None, cells: Sequence[Cell], column: str | None = None) -> pd.DataFrame:
+    """Return what the paper printed, by the columns of the cells.
+
+    Parameters
+    ----------
+    table
+        "table02" or "table03"; None, or a table that is not in the file, gives no rows.
+    cells
+        The cells to hold against it.
+    column
+        The one published column to hold every cell against; by default the one that the cell's own column names.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns table, column, outcome, term, estimate, t, stars, n, adj_r2; ``column`` is that of the cell.
+    """
+    paper = _paper()[_paper()["table"] == (table or "")]
+    found = [paper[paper["column"] == (column or cell.column)].assign(column=cell.column) for cell in cells]
+    return pd.concat(found, ignore_index=True)
+
+
+def compare(cells: Sequence[Cell], paper: pd.DataFrame) -> pd.DataFrame:
+    """Put truth and published value beside every estimate.
+
+    Parameters
+    ----------
+    cells
+        Cells of one exhibit.
+    paper
+        Rows of `published`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell and term: experiment, column, term, label, estimate, std_error, t, p_value, conf_low, conf_high, truth,
+        truth_in_interval, published, published_t, published_stars. NaN where there is no such number.
+    """
+    frames = []
+    for cell in cells:
+        rows = cell.estimates.rename(columns={"statistic": "t"})
+        rows = rows[["experiment", "column", "term", "estimate", "std_error", "t", "p_value", "conf_low", "conf_high"]]
+        truth = rows["term"].map(cell.truth).astype(float)
+        covered = truth.between(rows["conf_low"], rows["conf_high"]).where(truth.notna() & rows["conf_low"].notna())
+        printed = paper[paper["column"] == cell.column].set_index("term")
+        frames.append(
+            rows.assign(
+                label=rows["term"].map(cell.label),
+                truth=truth,
+                truth_in_interval=covered,
+                published=rows["term"].map(printed["estimate"]),
+                published_t=rows["term"].map(printed["t"]),
+                published_stars=rows["term"].map(printed["stars"]),
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
