@@ -14,6 +14,7 @@ import pandas as pd
 
 from syneff.errors import DataError, unknown_name
 from syneff.panel import schema
+from syneff.panel.rules import unit_names
 from syneff.typing import HostTrait, HostUnitPeriod
 
 
@@ -104,6 +105,13 @@ class Panel:
         """Boolean ``[unit period]``: rows with a positive weight."""
         return np.asarray(self.weights > 0)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the units for a reader: the identifier, with a text trait that tells them apart if it is a number."""
+        return unit_names(
+            self.units, {name: tuple(each) for name, each in self.traits.items() if each.dtype.kind in "OUT"}
+        )
+
     def column(self, name: str) -> HostUnitPeriod:
         """Return a column, or a numeric trait spread over the periods, by name.
 
@@ -163,6 +171,7 @@ class Panel:
         weight: str | None = None,
         traits: Sequence[str] = (),
         variables: Mapping[str, Variable] | None = None,
+        treatment: str | None = None,
     ) -> "Panel":
         """Build a panel from a frame with one row a unit and period; what is missing gets weight 0.
 
@@ -175,17 +184,44 @@ class Panel:
         weight
             Name of a column of weights; 1 on every row present if None.
         traits
-            Names of columns to keep as traits, besides those that are text.
+            Names of columns to keep as traits, besides those that are text. A missing number is NaN, a missing text None.
         variables
             Labels and units.
+        treatment
+            Name of a treatment to check: known, 0 or 1, and never switched off.
+
+        Returns
+        -------
+        Panel
+            Units sorted by identifier, whatever the order of the rows; columns and traits in the frame's order.
 
         Raises
         ------
         DataError
             All that is wrong with the frame at once; see `syneff.panel.schema.validate`.
         """
-        numeric = schema.validate(frame, unit, period, weight=weight)
-        return cls(**_cube(numeric, unit, period, weight, traits), variables=dict(variables or {}))
+        rows = schema.validate(frame, unit, period, weight=weight, traits=traits, treatment=treatment)
+        units = tuple(rows[unit].unique())
+        first = int(rows[period].min())
+        periods = tuple(range(first, int(rows[period].max()) + 1))
+        at = (pd.Index(units, dtype=object).get_indexer(rows[unit]), rows[period].to_numpy() - first)
+
+        def cube(cells: pd.Series | float, empty: float) -> np.ndarray:
+            values = np.full((len(units), len(periods)), empty)
+            values[at] = cells
+            return values
+
+        names = [name for name in rows.columns if name not in (unit, period, weight)]
+        fixed = [name for name in names if name in traits or rows[name].dtype == object]
+        firsts = rows.groupby(unit, sort=False)
+        return cls(
+            units=units,
+            periods=periods,
+            columns={name: cube(rows[name], np.nan) for name in names if name not in fixed},
+            traits={name: trait_values(firsts[name].first()) for name in fixed},
+            weights=cube(1.0 if weight is None else rows[weight], 0.0),
+            variables=dict(variables or {}),
+        )
 
     def to_frame(self, *, sample_only: bool = True) -> pd.DataFrame:
         """Return one row a unit and period, sorted, with columns ``unit``, ``period``, ``weight``, columns and traits.
@@ -206,3 +242,10 @@ class Panel:
             }
         ).infer_objects()
         return frame[frame["weight"] > 0].reset_index(drop=True) if sample_only else frame
+
+
+def trait_values(cells: pd.Series) -> HostTrait:
+    """Return the array of a trait: float64 for numbers (NaN if missing), objects for text (None if missing)."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return cells.to_numpy(dtype=float)
+    return np.array([None if pd.isna(cell) else str(cell) for cell in cells], dtype=object)
