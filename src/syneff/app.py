@@ -1,0 +1,329 @@
+"""The `syneff` command: the only module that knows Hydra.
+
+Hydra composes the configuration of each cell and hands it to `cell`, here or on a node of a cluster. `cell` never raises: it
+leaves word of how it ended (`syneff.store.Outcome`), so one bad cell does not stop a sweep. `main` collects the words, builds
+the report and gives the exit status:
+
+0   all cells done
+1   some cell failed; it is named and the others are kept
+2   the user's input is wrong: one message, no traceback (HYDRA_FULL_ERROR=1 gives it)
+"""
+
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
+from hydra.utils import instantiate
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+import syneff
+from syneff import command, options, store
+from syneff.errors import SyneffError, unknown_name
+from syneff.progress import Bar
+
+if TYPE_CHECKING:  # the modules themselves import JAX and pandas: only a cell that must be computed pays for them
+    from syneff.experiment import Experiment
+
+KEYED = ("name", "experiment", "column", "seed", "source", "steps", "estimator")
+"""What a result depends on; the rest of the configuration says where it is computed and how it is shown."""
+
+
+@dataclass
+class Compute:
+    """Where to compute."""
+
+    platform: str = "cpu"
+    cache: bool = True
+
+
+@dataclass
+class Config:
+    """The configuration of one cell; yaml fills it."""
+
+    name: str = MISSING
+    experiment: str = MISSING
+    column: int = 1
+    seed: int = 0
+    draws: int = 1000
+    source: dict[str, Any] = field(default_factory=dict)
+    steps: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    compute: Compute = field(default_factory=Compute)
+    output: str = "outputs"
+    batch: str = MISSING
+    force: bool = False
+    run: str = "run"
+    swept: list[str] = field(default_factory=list)
+
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+@dataclass
+class Session:
+    """What `main` and the cells of its process know of each other."""
+
+    bar: Bar = field(default_factory=Bar)
+    traceback: bool = False
+    config: DictConfig | None = None
+
+
+# Hydra makes callbacks from yaml and calls `cell` with a configuration alone, so what they share stands in the module.
+_session = Session()
+
+
+class Watch(Callback):
+    """Tells `main` the configuration of the run and starts the progress bar."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Note a run of one cell."""
+        _session.config = config
+        _session.bar.start(1)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Note a sweep."""
+        _session.config = config
+        _session.bar.start(_count_cells(config))
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    words = sys.argv[1:]
+    _session.traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    try:
+        if command.wants_help(words):
+            print(command.help_text(words))
+            return 0
+        if words == ["--version"]:
+            print(f"syneff {syneff.__version__}")
+            return 0
+        error = _launch(command.arguments(words, run=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"))
+        if error is not None and (_session.config is None or explain(error) is not None):
+            return _complain(error)
+        return 0 if _session.config is None else _close(_session.config, error)
+    except KeyboardInterrupt:
+        print("syneff: interrupted; finished cells are kept, the same command goes on from there.", file=sys.stderr)
+        return 130
+    except SyneffError as mistake:
+        return _complain(mistake)
+    finally:
+        _session.bar.stop()
+        if _session.config is not None:
+            store.forget(_ledger(_session.config))
+
+
+def cell(config: DictConfig) -> None:
+    """Compute one cell and leave word of how it ended."""
+    name = _cell_name(config)
+    folder = Path(config.output) / config.batch / name
+    _session.bar.stage(name)
+    try:
+        outcome = store.Outcome(name, "done" if _compute(config, folder) else "skipped")
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            store.save_failure(folder, traceback.format_exc())
+            message = f"{type(error).__name__}: {error}. Traceback: {folder / store.FAILURE}"
+            outcome = store.Outcome(name, "failed", message)
+        else:
+            outcome = store.Outcome(name, "invalid", message)
+        if _session.traceback:
+            traceback.print_exc()
+    store.note(_ledger(config), outcome)
+    _session.bar.advance()
+
+
+def _compute(config: DictConfig, folder: Path) -> bool:
+    """Compute and store a cell; return False if it is there already."""
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    keyed = {name: plain[name] for name in KEYED}
+    data = store.data_hash(keyed)
+    key = store.key(keyed, data, version=syneff.__version__)
+    if not plain["force"] and store.is_finished(folder, key):
+        return False
+    from syneff import experiment, record, runtime
+
+    built = make_experiment(plain, data)
+    runtime.configure(plain["compute"]["platform"], plain["compute"]["cache"])
+    run = experiment.run(built, listen=lambda stage: _session.bar.stage(folder.name, stage))
+    if not record.has_result(run):
+        raise ArithmeticError(f"no coefficient of {built.name} could be estimated (status {int(run.estimate.status)})")
+    manifest = {"key": key, **record.manifest(built, run), "config": keyed}
+    store.save(folder, record.tidy(built, run), record.draws(built, run), manifest=manifest, config=plain)
+    return True
+
+
+def make_experiment(plain: Mapping[str, Any], data: str = "") -> "Experiment":
+    """Make an experiment from a resolved configuration; every option is checked before anything is read.
+
+    Parameters
+    ----------
+    plain
+        The resolved configuration as plain dictionaries and lists.
+    data
+        Hash of the files that it names.
+    """
+    from syneff.experiment import Experiment
+
+    # A step is switched off by steps.name=null.
+    steps = {name: node for name, node in plain["steps"].items() if node is not None}
+    for where, node, free in (("source", plain["source"], 0), ("estimator", plain["estimator"], 0)):
+        options.check(node, where, free)
+    for name, node in steps.items():
+        options.check(node, f"steps.{name}", free=1)
+    return Experiment(
+        name=plain["name"],
+        source=_make({**plain["source"], "_partial_": True}),
+        estimator=_make(plain["estimator"]),
+        steps={name: _make({**node, "_partial_": True}) for name, node in steps.items()},
+        seed=plain["seed"],
+        experiment=plain["experiment"],
+        column=plain["column"],
+        config={"source": plain["source"], "steps": steps},
+        data=data,
+    )
+
+
+def _make(node: Mapping[str, Any]) -> Any:
+    return instantiate(dict(node), _convert_="object")
+
+
+def _cell_name(config: DictConfig) -> str:
+    """Return the name of a cell's folder: its own, and what else is swept."""
+    known = HydraConfig.get()
+    swept = {*config.swept, *(known.sweeper.get("params") or {})} - {"experiment"}
+    words = [word for word in known.overrides.task if word.split("=")[0] in swept]
+    return re.sub(r"[^\w.=,+-]+", "_", ",".join([config.name, *words]))
+
+
+def _count_cells(config: DictConfig) -> int:
+    """Count the jobs of a sweep, as Hydra's sweeper will."""
+    words = {key: f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()}
+    words |= {word.split("=")[0]: word for word in config.hydra.overrides.task}
+    count = 1
+    for override in OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(
+        list(words.values())
+    ):
+        count *= len(list(override.sweep_string_iterator())) if override.is_sweep_override() else 1
+    return count
+
+
+def _launch(words: list[str]) -> Exception | None:
+    """Hand the command to Hydra; return what it raises."""
+    sys.argv[1:] = words
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print, and the wording is ours
+    try:
+        hydra.main(config_path=str(command.conf_directory()), config_name="config", version_base="1.3")(cell)()
+    except Exception as error:
+        return error
+    finally:
+        _session.bar.stop()
+    return None
+
+
+def _close(config: DictConfig, error: Exception | None) -> int:
+    """Build the report of a run, say how it ended, and return the exit status."""
+    ended = store.outcomes(_ledger(config))
+    folder = Path(config.output) / config.batch
+    finished = [each.cell for each in ended if each.state in ("done", "skipped")]
+    lost = max(_session.bar.total - len(ended), 0)
+    count = {state: sum(each.state == state for each in ended) for state in ("done", "skipped", "failed", "invalid")}
+    page = _report(config, folder, finished) if finished else None
+    messages: dict[str, list[str]] = {}
+    for each in ended:
+        if each.message:
+            messages.setdefault(each.message, []).append(each.cell)
+    for message, cells in messages.items():
+        where = f"{', '.join(cells[:8])}{', ...' if len(cells) > 8 else ''}: " if _session.bar.total > 1 else ""
+        print(f"syneff: {where}{message}", file=sys.stderr)
+    if lost:
+        print(f"syneff: {lost} cells ended without a word (killed?). {error or ''}", file=sys.stderr)
+    if finished:
+        bad = count["failed"] + count["invalid"] + lost
+        hint = " (nothing changed; force=true does them again)" if count["skipped"] else ""
+        print(f"{count['done']} cells done, {count['skipped']} skipped{hint}, {bad} failed: {page or folder}")
+    return 2 if count["invalid"] else 1 if count["failed"] or lost or error is not None else 0
+
+
+def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | None:
+    """Build the page of the finished cells; None if the configuration has no exhibits."""
+    plain: dict[str, Any] = OmegaConf.to_container(config.report, resolve=True)  # type: ignore[assignment]
+    if not plain.get("exhibits"):
+        return None
+    options.check(plain, "report")
+    from syneff.report import page
+
+    results = store.read(folder, finished)
+    exhibits = {name: _make(node) for name, node in plain["exhibits"].items()}
+    return Path(page.build(results.tidy, results.manifests, results.draws, exhibits, folder))
+
+
+def _ledger(config: DictConfig) -> Path:
+    return Path(config.output) / f".{config.run}"
+
+
+def explain(error: BaseException) -> str | None:
+    """Return the message for a mistake of the user's, or None for any other error."""
+    chain = []
+    each: BaseException | None = error
+    while each is not None:
+        chain.append(each)
+        each = each.__cause__ or each.__context__
+    for each in chain:
+        if isinstance(each, SyneffError):
+            return str(each)
+    for each in chain:
+        if isinstance(each, MissingConfigException) and each.options is not None:
+            return _explain_choice(each)
+        if isinstance(each, MissingMandatoryValue):
+            name = str(each.full_key or each).rpartition(" ")[2]
+            return f"{name} is not set. Give it: {name}=..."
+    if any(isinstance(each, HydraException | OmegaConfBaseException) for each in chain):
+        return _explain_hydra(chain)
+    return None
+
+
+def _explain_choice(error: MissingConfigException) -> str:
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    if group == "hydra/launcher":
+        return (
+            f"launcher: Hydra's launcher {name!r} is not installed. "
+            "Install the extra that brings it (pip install 'syneff[slurm]'), or use launcher=local."
+        )
+    return unknown_name(group or "configuration", name, error.options or ())
+
+
+def _explain_hydra(chain: list[BaseException]) -> str:
+    text = str(chain[0]).strip().splitlines()
+    found = re.match(r"Could not override '([^']+)'", text[0]) if text else None
+    if found:
+        return f"there is no option {found[1]!r} in this configuration. `syneff --cfg job` shows all that there are."
+    cause = [str(each).strip().splitlines()[0] for each in chain[1:] if str(each).strip()]
+    return ". ".join(dict.fromkeys([*text[:1], *cause[:1]]))
+
+
+def _complain(error: BaseException) -> int:
+    """Print what went wrong before any cell was computed; return the exit status."""
+    message = explain(error)
+    if message is None or _session.traceback:
+        traceback.print_exception(error)
+    if message is None:
+        return 1
+    print(f"syneff: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,183 @@
+"""One experiment: a source, steps in order, an estimator; one column of one table.
+
+    source() -> steps in order -> estimate
+
+The panel that source and steps make is computed once a process for all experiments that share them: a sweep of seven columns
+measures its frontier once. What is shared is found by the hash of the configuration, prefix by prefix, so an experiment that
+adds one step of its own starts from the panel that the others have measured.
+"""
+
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import jax.monitoring
+
+from syneff.models.base import Estimate
+from syneff.panel.panel import Panel
+
+Step = Callable[[Panel], Panel]
+T = TypeVar("T")
+
+KEPT_PANELS = 16
+"""Panels that a process keeps: more than the distinct prefixes of the paper's sweep; a panel of 284 x 17 takes about 1 MB."""
+
+
+class Estimating(Protocol):
+    """What an experiment needs of an estimator."""
+
+    def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
+        """Estimate on a panel."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A source, steps and an estimator with a name.
+
+    Attributes
+    ----------
+    name
+        Name of the cell; with `seed` it fixes every random draw.
+    source
+        Makes the panel.
+    estimator
+        Estimates on the panel that the steps have made.
+    steps
+        Panel -> Panel by name, applied in order.
+    seed
+        The user's seed.
+    experiment, column
+        The exhibit that the cell belongs to, and its column there.
+    config
+        The resolved configuration ``{"source": ..., "steps": {name: ...}}``; without it nothing is shared between experiments.
+    data
+        Hash of the files that source and steps read; part of what identifies a shared panel.
+    """
+
+    name: str
+    source: Callable[[], Panel]
+    estimator: Estimating
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    seed: int = 0
+    experiment: str = ""
+    column: int = 1
+    config: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an experiment gave.
+
+    Attributes
+    ----------
+    estimate
+        The result.
+    panel
+        The panel that it was estimated on, with notes, variables and truth.
+    seconds
+        Wall-clock seconds by stage: ``source``, each step, ``estimate``; ``compile`` is the part of ``estimate`` spent in XLA.
+    shared
+        Stages that an earlier experiment of this process had computed; their seconds are those of that time.
+    """
+
+    estimate: Estimate
+    panel: Panel
+    seconds: Mapping[str, float]
+    shared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Measured:
+    panel: Panel
+    seconds: Mapping[str, float]
+
+
+_measured: OrderedDict[str, _Measured] = OrderedDict()
+_compiled: list[float] = []
+
+
+def run(experiment: Experiment, listen: Callable[[str], None] = lambda stage: None) -> Run:
+    """Run an experiment.
+
+    Parameters
+    ----------
+    experiment
+        What to run.
+    listen
+        Called with the name of each stage as it begins.
+
+    Returns
+    -------
+    Run
+        Estimate, panel and seconds.
+
+    Raises
+    ------
+    SyneffError
+        Whatever source, steps and design find wrong with the input.
+    """
+    measured, shared = _measure(experiment, listen)
+    listen("estimate")
+    before = sum(_compiled)
+    estimate, seconds = _timed(
+        lambda: experiment.estimator.estimate(measured.panel, seed=experiment.seed, name=experiment.name)
+    )
+    spent = {**measured.seconds, "estimate": seconds, "compile": sum(_compiled) - before}
+    return Run(estimate, measured.panel, spent, shared)
+
+
+def _measure(experiment: Experiment, listen: Callable[[str], None]) -> tuple[_Measured, tuple[str, ...]]:
+    """Apply source and steps, from the longest prefix that this process has computed."""
+    keys = _prefix_keys(experiment)
+    stages: list[tuple[str, Step]] = list(experiment.steps.items())
+    done = max((number for number, key in enumerate(keys) if key in _measured), default=-1)
+    if done >= 0:
+        _measured.move_to_end(keys[done])
+        measured = _measured[keys[done]]
+    else:
+        listen("source")
+        panel, seconds = _timed(experiment.source)
+        measured = _remember(keys, 0, _Measured(panel, {"source": seconds}))
+    for number, (name, step) in enumerate(stages[max(done, 0) :], start=max(done, 0) + 1):
+        listen(name)
+        panel, seconds = _timed(lambda step=step, panel=measured.panel: step(panel))  # type: ignore[misc]
+        measured = _remember(keys, number, _Measured(panel, {**measured.seconds, name: seconds}))
+    return measured, ("source", *experiment.steps)[: done + 1]
+
+
+def _prefix_keys(experiment: Experiment) -> list[str]:
+    """Return one key for the source and one for each step after it; none without a configuration."""
+    if not experiment.config:
+        return []
+    digest = hashlib.sha256(json.dumps([experiment.config["source"], experiment.data], default=str).encode())
+    keys = [digest.hexdigest()]
+    for name in experiment.steps:
+        digest.update(json.dumps([name, experiment.config["steps"][name]], default=str).encode())
+        keys.append(digest.hexdigest())
+    return keys
+
+
+def _remember(keys: list[str], number: int, measured: _Measured) -> _Measured:
+    if number < len(keys):
+        _measured[keys[number]] = measured
+        while len(_measured) > KEPT_PANELS:
+            _measured.popitem(last=False)
+    return measured
+
+
+def _timed(call: Callable[[], T]) -> tuple[T, float]:
+    start = time.perf_counter()
+    return call(), time.perf_counter() - start
+
+
+def _note_compilation(event: str, duration_secs: float, **_: str | int) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _compiled.append(duration_secs)
+
+
+jax.monitoring.register_event_duration_secs_listener(_note_compilation)

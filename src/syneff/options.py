@@ -1,0 +1,143 @@
+"""Check the options of a configuration node against the signature of its target.
+
+Every noun of the configuration names a Python callable as `_target_`; its parameters are the options. So a misspelt option or a
+word where a number belongs is caught here, before any data is read, with the names and types that the callable itself declares,
+and a new source, step or estimator needs no schema of its own.
+"""
+
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from syneff.errors import SpecError, unknown_name
+
+_RESERVED = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+_REST = "**"
+
+
+def check(node: object, where: str, free: int = 0) -> None:
+    """Check a node and every node inside it.
+
+    Parameters
+    ----------
+    node
+        A resolved part of the configuration.
+    where
+        Its key, for messages, e.g. ``"estimator"``.
+    free
+        How many leading parameters are filled at the call: 1 for a step, which is given the panel.
+
+    Raises
+    ------
+    SpecError
+        If the target does not exist, an option is unknown or missing, or a value is of the wrong type.
+    """
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            _check_target(node, where, free)
+        for key, value in node.items():
+            check(value, f"{where}.{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            check(value, f"{where}[{number}]")
+
+
+def _check_target(node: Mapping[str, Any], where: str, free: int) -> None:
+    target = locate(str(node["_target_"]), where)
+    allowed, required = _parameters(target, free)
+    for key, value in node.items():
+        if key in _RESERVED:
+            continue
+        if key not in allowed and _REST not in allowed:
+            raise SpecError(unknown_name(f"option of {where} ({node['_target_']})", key, allowed))
+        if not fits(value, allowed.get(key, Any)):
+            raise SpecError(f"{where}.{key} must be {_spell(allowed[key])}, not {value!r}.")
+    missing = [name for name in required if name not in node]
+    if missing and "_args_" not in node and not node.get("_partial_"):
+        raise SpecError(f"{where}.{missing[0]} is not set. Give it: {where}.{missing[0]}=...")
+
+
+def _parameters(target: Callable[..., Any], free: int) -> tuple[dict[str, Any], list[str]]:
+    """Return the type of each option by name, with those of ``**options: Unpack[...]``, and the names that must be given."""
+    hints = _hints(target)
+    allowed: dict[str, Any] = {}
+    required: list[str] = []
+    for each in list(inspect.signature(target).parameters.values())[free:]:
+        hint = hints.get(each.name, Any)
+        if each.kind is each.VAR_KEYWORD:
+            typed = typing.get_origin(hint) is typing.Unpack
+            allowed |= typing.get_type_hints(typing.get_args(hint)[0]) if typed else {_REST: Any}
+        elif each.kind is not each.VAR_POSITIONAL:
+            allowed[each.name] = hint
+            required += [each.name] if each.default is each.empty else []
+    return allowed, required
+
+
+def locate(path: str, where: str) -> Callable[..., Any]:
+    """Import the callable at a dotted path."""
+    module, _, name = path.rpartition(".")
+    try:
+        target = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SpecError(
+            f"{where}: _target_ {path!r} cannot be imported ({error}). Give package.module.name."
+        ) from error
+    if not callable(target):
+        raise SpecError(f"{where}: _target_ {path!r} is no function and no class.")
+    return typing.cast(Callable[..., Any], target)
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Say whether a plain value can be meant for a parameter of a type; types that yaml cannot spell are let through."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return fits(value, inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, each) for each in inner)
+    if origin is typing.Literal:
+        return value in inner
+    if hint is None or hint is type(None):
+        return value is None
+    if hint in (str, Path):
+        return isinstance(value, str)
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if _is_collection(origin or hint):
+        return _fits_collection(value, origin or hint, inner)
+    return True
+
+
+def _is_collection(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, typing.Collection)
+
+
+def _fits_collection(value: object, kind: type, inner: tuple[Any, ...]) -> bool:
+    if issubclass(kind, Mapping):
+        return isinstance(value, Mapping) and (
+            len(inner) != 2 or "_target_" in value or all(fits(each, inner[1]) for each in value.values())
+        )
+    if not isinstance(value, list | tuple):
+        return False
+    if issubclass(kind, tuple) and inner and inner[-1] is not Ellipsis:
+        return len(value) == len(inner) and all(fits(each, hint) for each, hint in zip(value, inner, strict=True))
+    return not inner or all(fits(each, inner[0]) for each in value)
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    owner = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(owner)
+    except (NameError, TypeError):  # names that exist for type checkers only
+        return {}
+
+
+def _spell(hint: Any) -> str:
+    return hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint).replace("typing.", "")
