@@ -94,6 +94,8 @@ class Panel:
         for name, trait in self.traits.items():
             if trait.shape != shape[:1]:
                 raise DataError(f"trait {name!r} has shape {trait.shape}, but the panel has {shape[0]} units.")
+            if name in self.columns:
+                raise DataError(f"{name!r} is both a column and a trait of the panel. Give one of them another name.")
 
     @property
     def shape(self) -> tuple[int, int]:

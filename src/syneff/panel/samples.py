@@ -112,7 +112,7 @@ def balance(panel: Panel, *, columns: Sequence[str]) -> Panel:
     """
     active = panel.sample.any(axis=0)
     entered = panel.sample.any(axis=1)
-    lacking = {"row": ~panel.sample} | {name: panel.sample & np.isnan(panel.column(name)) for name in columns}
+    lacking = {"whole row": ~panel.sample} | {name: panel.sample & np.isnan(panel.column(name)) for name in columns}
     years = {name: (cells & active).sum(axis=1) for name, cells in lacking.items()}
     complete = entered & ~np.any([count > 0 for count in years.values()], axis=0)
     if not complete.any():
@@ -134,9 +134,9 @@ def balance(panel: Panel, *, columns: Sequence[str]) -> Panel:
 def treat_from_year(
     panel: Panel, *, trait: str, name: str = "treat", always: Literal["keep", "drop"] = "keep"
 ) -> Panel:
-    """Add a treatment that is 1 from a unit's own year on.
+    r"""Add a treatment that is 1 from a unit's own year on.
 
-    .. math:: D_{it} = 1[t \\ge g_i], \\qquad g_i \\text{ missing} \\Rightarrow D_{it} = 0
+    .. math:: D_{it} = 1[t \ge g_i], \qquad g_i \text{ missing} \Rightarrow D_{it} = 0
 
     A unit that is treated in every year of the sample adds nothing to a comparison before and after: it is named in a note.
     Restrict the sample with `where` before this step, so that its first year is known.
@@ -178,7 +178,7 @@ def treat_from_year(
     if early.any():
         names = ", ".join(panel.names[i] for i in np.flatnonzero(early))
         note += f" and are {'kept' if always == 'keep' else 'left out'}: {names}"
-    variables = {} if name in panel.variables else {name: Variable(f"Treated ({trait})", f"政策处理（{trait}）", "0/1")}
+    variables = {} if name in panel.variables else {name: Variable(f"Treated ({trait})", f"政策处理 ({trait})", "0/1")}
     panel = panel.assign({name: treated}, variables, note=note + ".")
     return panel if always == "keep" else panel.reweight(np.where(early[:, None], 0.0, panel.weights))
 

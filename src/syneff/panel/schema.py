@@ -9,7 +9,7 @@ Missing cells are no error: a city's year may be incomplete, and estimators leav
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Protocol, runtime_checkable, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd

@@ -22,9 +22,9 @@ from syneff.typing import HostUnitPeriod
 
 
 def interpolate(panel: Panel, *, columns: Sequence[str], max_gap: int = 2) -> Panel:
-    """Fill interior gaps of at most `max_gap` consecutive years linearly.
+    r"""Fill interior gaps of at most `max_gap` consecutive years linearly.
 
-    .. math:: x_t = x_a + \\frac{t - a}{b - a} (x_b - x_a), \\qquad a < t < b, \\quad b - a - 1 \\le g
+    .. math:: x_t = x_a + \frac{t - a}{b - a} (x_b - x_a), \qquad a < t < b, \quad b - a - 1 \le g
 
     with *a*, *b* the nearest years that have a value. A longer gap stays as it is, whole, and nothing is extrapolated. A row
     that the source does not have gets values but stays out of the sample.
