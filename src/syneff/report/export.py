@@ -11,10 +11,12 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from syneff.report import figures
 from syneff.report.tables import Table, plain
 
+_NUMBER = re.compile(r"^(Table|Figure) \d+\. ")
 _TEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -71,7 +73,7 @@ def to_tex(table: Table, name: str) -> str:
     r"""Return the table in LaTeX, with the three rules of booktabs.
 
     The preamble needs ``booktabs``, ``threeparttable``, ``makecell`` and ``array``. `maketables` sets the table; it takes text
-    for LaTeX as it is, so labels, notes and cells are escaped here.
+    for LaTeX as it is, so it is escaped here. LaTeX numbers tables itself: the caption leaves the number out.
     """
     from maketables import MTable
 
@@ -82,12 +84,12 @@ def to_tex(table: Table, name: str) -> str:
         index=pd.MultiIndex.from_tuples(groups),
         columns=[_tex(head) for head in shown.header],
     )
-    style = {"tab_width": None, "group_intro": r"\small", "tabcolsep": "4pt", "data_addlinespace": None}
+    style = {"tab_width": None, "group_intro": r"\footnotesize", "tabcolsep": "4pt", "data_addlinespace": None}
     style |= {"first_row_addlinespace": None, "rgroup_addlinespace": "0.6ex"}
     made = MTable(
         frame,
         notes=_tex(" ".join(shown.notes)),
-        caption=_tex(shown.title),
+        caption=_tex(_NUMBER.sub("", shown.title)),
         tab_label=name,
         rgroup_sep="",
         rgroup_display=False,
@@ -127,5 +129,12 @@ def environment() -> jinja2.Environment:
     """Return the templates; whatever is not marked as safe is escaped."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     made = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    made.filters["minus"] = lambda text: re.sub(r"(?<![\w.])-(?=\d)", figures.MINUS, text)
+    made.filters["typeset"] = typeset
     return made
+
+
+def typeset(text: str) -> Markup:
+    """Set a printed number for a page: a true minus, and stars that do not push the number off the middle of its column."""
+    signed = re.sub(r"(?<![\w.])-(?=\d)", figures.MINUS, text)
+    found = re.fullmatch(r"(.*\d)(\*+)", signed)
+    return Markup('{}<span class="stars">{}</span>').format(*found.groups()) if found else escape(signed)

@@ -118,9 +118,12 @@ def event_study(
         axes.set_ylabel(f"Effect on {outcome}")
         _support_row(axes, times, support or {})
         axes.yaxis.set_major_locator(MaxNLocator(6))
-        remarks = [] if pre_trend_p is None else [f"Joint pre-trend test: {_p_text(pre_trend_p)}"]
-        _remarks(axes, [*remarks, *(["Synthetic panel"] if synthetic else [])])
-        figure.legend(loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.4)
+        remarks = ["synthetic panel"] if synthetic else []
+        _remarks(axes, remarks + ([] if pre_trend_p is None else [f"joint pre-trend test: {_p_text(pre_trend_p)}"]))
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(
+            handles[::-1], labels[::-1], loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.4
+        )
     return figure
 
 
@@ -199,9 +202,9 @@ def placebo(
         bottom.set_xlabel(f"Estimate for {treatment} under random assignment")
         for axes in (top, bottom):
             axes.axvline(estimate, color=ORANGE, linewidth=1.4, label=f"Real estimate: {estimate:.3f}")
-        remarks = [f"{len(fine):,} draws" + (f" ({failed:,} failed)" if failed else "")]
-        remarks += [] if p_value is None else [f"randomisation {_p_text(p_value)}"]
-        _remarks(top, remarks + (["Synthetic panel"] if synthetic else []))
+        remarks = ["synthetic panel"] if synthetic else []
+        remarks += [f"{len(fine):,} draws" + (f" ({failed:,} failed)" if failed else "")]
+        _remarks(top, remarks + ([] if p_value is None else [f"randomisation {_p_text(p_value)}"]))
         _remarks(bottom, [f"{share:.1%} of draws below p = {level:g}"])
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
@@ -220,8 +223,9 @@ def _density(axes: Axes, values: np.ndarray) -> None:
     axes.set_ylabel("Density")
 
 
-def _remarks(axes: Axes, lines: list[str]) -> None:
-    axes.annotate("\n".join(lines), (1, 1), (-2, -3), "axes fraction", **{**_SMALL, "ha": "right", "fontsize": 9.5})
+def _remarks(axes: Axes, remarks: list[str]) -> None:
+    """Write remarks above the axes, where no mark can be."""
+    axes.set_title(" · ".join(remarks), loc="right", fontsize=9.5, color=GREY, pad=4)
 
 
 def _p_text(p_value: float) -> str:

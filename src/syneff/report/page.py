@@ -71,7 +71,8 @@ class Section:
         names = dict.fromkeys(str(term) for cell in self.cells for term in cell.tests["term"])
         tests = [(name.replace("_", " "), [_test(cell, name) for cell in self.cells]) for name in names]
         counts = [(label, [_scalar(cell, name) for cell in self.cells]) for name, label in _SCALARS.items()]
-        return tests + [(label, texts) for label, texts in counts if any(texts)]
+        found = [(label, texts) for label, texts in tests + counts if any(texts)]
+        return [(label, texts[:1] if len(set(texts)) == 1 else texts) for label, texts in found]
 
     def shows(self, kind: str) -> bool:
         """Whether the table has lines of a kind."""
@@ -182,7 +183,7 @@ def provenance(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:
 def words(value: Any) -> str:
     """Write a stored value in a line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {words(each)}" for name, each in value.items())
+        return ", ".join(f"{str(name).replace('_', ' ')} {words(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(words, value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,9 +1,9 @@
 """Three-line tables: descriptive statistics and regressions, as journals print them.
 
 A `Table` is words in a grid, no more: every number is already rounded. Three decimals as in the paper, more where three would
-print zero; stars mark 1 % (***), 5 % (**) and 10 % (*); the t statistic stands in brackets below its estimate. Lines of kind
-"truth" and "paper" hold the true value of a synthetic panel and the published value; they are for the page, and `plain` takes
-them out for the table that goes into a manuscript.
+print zero; stars mark 1 % (***), 5 % (**) and 10 % (*); the t statistic stands in brackets below its estimate. Lines of the
+kinds `BESIDE` hold the true value of a synthetic panel and the published value; they are for the page, and `plain` takes them
+out for the table that goes into a manuscript.
 """
 
 import math
@@ -17,18 +17,21 @@ from syneff.report.tidy import Cell, compare
 
 STARS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
 OMITTED = "omitted"
-CONSTANTS = {
-    "constant[xtreg]": "Constant (xtreg, the paper's)",
-    "constant": "Constant (reghdfe)",
-}
+BESIDE = ("truth", "paper", "paper_t")
+CONSTANTS = {"constant[xtreg]": "Constant (xtreg)", "constant": "Constant (reghdfe)"}
 STATISTICS = {
-    "r2_xtreg_adjusted": "Adj. R² (xtreg, the paper's)",
-    "r2_xtreg": "Within R² (xtreg, period dummies inside)",
-    "r2_within": "Within R² (all effects absorbed)",
-    "r2_within_adjusted": "Adj. within R²",
-    "r2": "R² (effects included)",
-    "r2_adjusted": "Adj. R² (effects included)",
+    "r2_xtreg_adjusted": "Adj. R² (xtreg)",
+    "r2_xtreg": "Within R² (xtreg)",
+    "r2_within": "Within R² (absorbed)",
+    "r2_within_adjusted": "Adj. within R² (absorbed)",
+    "r2": "R² (overall)",
+    "r2_adjusted": "Adj. R² (overall)",
 }
+CONVENTIONS = (
+    "R² and constants: xtreg counts period dummies as regressors, as the paper does; absorbed leaves all fixed effects out; "
+    "overall counts them in; reghdfe's constant is the mean outcome less the fitted regressors."
+)
+CLUSTERS = {"unit": "city", "period": "year"}
 MOMENTS = {"n": "N", "mean": "Mean", "sd": "SD", "min": "Min", "max": "Max"}
 
 
@@ -43,7 +46,7 @@ class Line:
     label
         What it is about, for readers.
     kind
-        "estimate", "t", "truth", "paper" or "statistic".
+        "estimate", "t", "statistic"; or, beside an estimate, "truth", "paper" or "paper_t".
     cells
         One text a column.
     """
@@ -86,7 +89,7 @@ class Table:
 
 def plain(table: Table) -> Table:
     """Return the table without the lines of truth and of the paper."""
-    kept = (tuple(line for line in group if line.kind not in {"truth", "paper"}) for group in table.groups)
+    kept = (tuple(line for line in group if line.kind not in BESIDE) for group in table.groups)
     return replace(table, groups=tuple(group for group in kept if group))
 
 
@@ -127,7 +130,7 @@ def descriptive(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Ta
         unit = cell.unit(variable)
         ours = (f"{own['estimate'].get('n', math.nan):,.0f}", *_moments(own["estimate"]))
         theirs = ("", *_moments(own["published"]))
-        lines = [Line(variable, cell.label(variable), "estimate", (unit, *ours))]
+        lines = [Line(variable, cell.label(variable), "estimate", ("" if unit == "-" else unit, *ours))]
         if any(theirs):
             lines.append(Line(variable, "", "paper", ("", *theirs)))
         groups.append(tuple(lines))
@@ -157,11 +160,8 @@ def regression(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tab
     indexed = [numbers[numbers["column"].astype(str) == cell.column].set_index("term") for cell in cells]
     coefficients = [_coefficient(term, labels[term], indexed) for term in [*terms, *constants]]
     groups = (*coefficients, _design(cells), _fit(cells, paper))
-    notes = (
-        "t statistics in brackets. *** p < 1 %, ** p < 5 %, * p < 10 %.",
-        *_error_notes(cells),
-        *_source_notes(cells),
-    )
+    marks = "t statistics in brackets. *** p < 1 %, ** p < 5 %, * p < 10 %."
+    notes = (marks, *_error_notes(cells), CONVENTIONS, *_source_notes(cells))
     header = tuple(f"({cell.column})" if cell.column else f"({cell.name})" for cell in cells)
     return Table(title, header, tuple(group for group in groups if group), notes, numbers)
 
@@ -169,7 +169,7 @@ def regression(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tab
 def _coefficient(term: str, label: str, columns: Sequence[pd.DataFrame]) -> tuple[Line, ...]:
     """Estimate, t, truth and published value of one term, a text a column."""
     texts = [_texts(column.loc[[term]].iloc[0]) if term in column.index else {} for column in columns]
-    kinds = ("estimate", "t", *(kind for kind in ("truth", "paper") if any(text.get(kind) for text in texts)))
+    kinds = ["estimate", *(kind for kind in ("t", *BESIDE) if any(text.get(kind) for text in texts))]
     return tuple(
         Line(term, label if kind == "estimate" else "", kind, tuple(text.get(kind, "") for text in texts))
         for kind in kinds
@@ -177,15 +177,14 @@ def _coefficient(term: str, label: str, columns: Sequence[pd.DataFrame]) -> tupl
 
 
 def _texts(row: pd.Series) -> dict[str, str]:
-    if math.isnan(row["estimate"]):
-        return {"estimate": OMITTED, "t": ""}
+    known = math.isfinite(row["estimate"])
+    printed = math.isfinite(row["published"])
     return {
-        "estimate": number(row["estimate"]) + stars(row["p_value"]),
+        "estimate": number(row["estimate"]) + stars(row["p_value"]) if known else OMITTED,
         "t": f"({row['t']:.3f})" if math.isfinite(row["t"]) else "",
         "truth": number(row["truth"]),
-        "paper": ""
-        if math.isnan(row["published"])
-        else f"{row['published']:.3f}{'*' * int(row['published_stars'])} ({row['published_t']:.3f})",
+        "paper": number(row["published"]) + "*" * int(row["published_stars"]) if printed else "",
+        "paper_t": f"({row['published_t']:.3f})" if printed else "",
     }
 
 
@@ -232,7 +231,11 @@ def _error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
     for cell in cells:
         spec = specification(cell.manifest.get("config", {}))
         if spec:
-            clustered = f"clustered by {spec['cluster']}" if spec.get("cluster") else "not clustered"
+            clustered = (
+                f"clustered by {CLUSTERS.get(spec['cluster'], spec['cluster'])}"
+                if spec.get("cluster")
+                else "not clustered"
+            )
             rule = ", ".join(str(spec[name]) for name in ("covariance", "small_sample") if spec.get(name))
             notes.append(f"Standard errors {clustered}{f' ({rule})' if rule else ''}.")
     return tuple(dict.fromkeys(notes))
