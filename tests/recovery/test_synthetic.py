@@ -26,11 +26,15 @@ def least_squares(outcome, *regressors):
 
 
 @pytest.fixture(scope="module")
-def estimates():
+def countries():
+    return [draw_country(284, YEARS, seed=seed) for seed in range(DRAWS)]
+
+
+@pytest.fixture(scope="module")
+def estimates(countries):
     """Coefficients [draw, column of Table 3 and then controls], treat's standard error, and treat's weighted truth."""
     drawn = []
-    for seed in range(DRAWS):
-        country = draw_country(284, YEARS, seed=seed)
+    for country in countries:
         treat = country.columns["treat"]
         controls = [country.columns[name] for name in CONTROLS]
         columns = [least_squares(country.outcome, treat, *controls[:k]) for k in range(7)]
@@ -49,6 +53,20 @@ def test_treat_is_recovered_and_two_way_weights_cost_little(estimates):
     error = estimates[:, 6] - estimates[:, -1]
     assert abs(error.mean()) < 3.5 * error.std(ddof=1) / np.sqrt(DRAWS)
     np.testing.assert_allclose(estimates[:, -1], 0.040, atol=0.002)
+
+
+def test_event_study_is_centred_on_the_truth(countries):
+    truth = synthetic().truth.coefficients
+    bins = [k for k in range(-5, 7) if k != -1]
+    errors = []
+    for country in countries:
+        event = np.clip(YEARS - country.adopted[:, None], -5, 6)
+        dummies = [(event == k).astype(float) for k in bins]
+        coef, _ = least_squares(country.outcome, *dummies, *(country.columns[name] for name in CONTROLS))
+        errors.append(coef[: len(bins)] - [truth[f"event[{k}]"] for k in bins])
+    error = np.array(errors)
+    assert (abs(error.mean(axis=0)) < 4.0 * error.std(axis=0, ddof=1) / np.sqrt(DRAWS)).all()
+    assert error.std(axis=0).max() < 0.02  # tight enough for the line above to fail where an effect is missing
 
 
 def test_standard_error_is_near_the_published(estimates):

@@ -15,7 +15,7 @@ super-efficiency program of the best, whose optimum is at lambda = 1/kappa:
 
     smax = 2 kappa / (kappa + 1).
 
-*The worst* has the smallest h there is, ``WORST``, and the minimum of both scores, ``smin = 2 WORST / (3 - v)``.
+*The worst* has h = ``WORST`` and the minimum of both scores, ``smin = 2 WORST / (3 - v)``, each with its own v.
 
 GDP, PM2.5 and CO2 are drawn, hence both v of a city-year are known, and h, common to both scores, is the larger root of
 
@@ -35,14 +35,11 @@ from syneff.typing import Float, HostUnitPeriod
 
 KAPPA = 1.02  # how much worse than the best the second is; near 1 the room for the other outcomes is widest
 CEILING = 2.0 * KAPPA / (KAPPA + 1.0)  # super-efficiency of the best
-WORST = 0.075  # input productivity of the worst city-year, relative to the best
+WORST = 0.075  # mean input productivity of the worst city-year, relative to the best
 ROOM = 0.955  # no other city-year has a mean input productivity above this
 MIX = 0.35  # largest relative deviation of one input's productivity from the mean
-INPUTS_OF_BEST = {
-    "labour": 0.016,
-    "capital": 0.95,
-    "energy": 0.42,
-}  # per 10^8 yuan of GDP: 10^4 persons, 10^8 yuan, 10^4 tce
+# Per 10^8 yuan of GDP: 10^4 persons, 10^8 yuan, 10^4 tce.
+INPUTS_OF_BEST = {"labour": 0.016, "capital": 0.95, "energy": 0.42}
 
 Row = tuple[int, int]
 
