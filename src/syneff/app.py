@@ -28,7 +28,7 @@ from hydra.errors import HydraException, MissingConfigException
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 import syneff
 from syneff import command, options, store
@@ -310,12 +310,15 @@ def _explain_choice(error: MissingConfigException) -> str:
 
 
 def _explain_hydra(chain: list[BaseException]) -> str:
-    text = str(chain[0]).strip().splitlines()
-    found = re.match(r"Could not override '([^']+)'", text[0]) if text else None
-    if found:
-        return f"there is no option {found[1]!r} in this configuration. `syneff --cfg job` shows all that there are."
-    cause = [str(each).strip().splitlines()[0] for each in chain[1:] if str(each).strip()]
-    return ". ".join(dict.fromkeys([*text[:1], *cause[:1]]))
+    for each in chain:
+        if isinstance(each, ConfigKeyError | ConfigAttributeError) and isinstance(each.parent_node, DictConfig):
+            known = [str(key) for key in each.parent_node if key != "hydra"]
+            where = str(each.full_key).rpartition(".")[0]
+            return unknown_name(
+                f"option{' of ' + where if where else ''}", str(each.key), known, "syneff --cfg job shows all."
+            )
+    said = [str(each).strip().splitlines()[0] for each in chain if str(each).strip()]
+    return ". ".join(dict.fromkeys(said[:2]))
 
 
 def _complain(error: BaseException) -> int:

@@ -16,7 +16,7 @@ from syneff.errors import SpecError, unknown_name
 DEFAULT_SWEEP = "paper"
 _HELP = ("--help", "-h")
 _SHOWS = (*_HELP, "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
-_OVERRIDE = re.compile(r"(?P<key>[+~]*[\w./@-]+)=(?P<value>.*)", re.DOTALL)
+_OVERRIDE = re.compile(r"(?P<key>[+~]*\w[\w./@-]*)=(?P<value>.*)", re.DOTALL)
 
 _USAGE = """\
 syneff: batch estimation of policy effects on city panels
@@ -32,7 +32,7 @@ syneff: batch estimation of policy effects on city panels
                                            your own experiments, sources and steps, as yaml files
   syneff force=true                        do finished cells again (they are skipped otherwise)
 
-Results: outputs/<run>/index.html, and a folder a cell with tidy.parquet, config.yaml and manifest.json.
+Results: outputs/<run>/report/index.html, and a folder a cell with tidy.parquet, config.yaml and manifest.json.
 Exit status: 0 all cells done; 1 some cell failed, the others are kept; 2 the input is wrong: one message says how to mend it.
 
 Choices (group=option):
@@ -68,7 +68,7 @@ def help_text(argv: Sequence[str]) -> str:
 
 def overrides(argv: Sequence[str]) -> dict[str, str]:
     """Return the `key=value` words of a command line."""
-    matches = (_OVERRIDE.fullmatch(word) for word in argv if not word.startswith("-"))
+    matches = (_OVERRIDE.fullmatch(word) for word in argv)
     return {match["key"]: match["value"] for match in matches if match}
 
 
@@ -106,7 +106,8 @@ def arguments(argv: Sequence[str], run: str) -> list[str]:
     if not shows_only(argv):
         swept = [key for key, value in overrides(words).items() if is_sweep(value)]
         words += [f"run={run}", f"swept=[{','.join(swept)}]"]
-    return words
+    # Hydra's parser wants all overrides together, wherever the user put -m.
+    return sorted(words, key=lambda word: not _is_override(word))
 
 
 def is_sweep(value: str) -> bool:
@@ -117,6 +118,10 @@ def is_sweep(value: str) -> bool:
     while re.search(r"[\[({][^\[\](){}]*[\])}]", bare):
         bare = re.sub(r"[\[({][^\[\](){}]*[\])}]", "", bare)
     return "," in bare
+
+
+def _is_override(word: str) -> bool:
+    return bool(_OVERRIDE.fullmatch(word)) or word.startswith("~")
 
 
 def _with_experiment(words: list[str], given: dict[str, str]) -> list[str]:

@@ -140,4 +140,17 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _spell(hint: Any) -> str:
-    return hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint).replace("typing.", "")
+    """Word a type as a reader of yaml would."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_spell(each) for each in inner)
+    if origin is typing.Literal:
+        return " or ".join(map(repr, inner))
+    if hint is type(None):
+        return "null"
+    if _is_collection(origin) and issubclass(origin, Mapping):
+        return "a mapping {name: value}"
+    if _is_collection(origin) and inner:
+        fixed = issubclass(origin, tuple) and inner[-1] is not Ellipsis
+        return f"a list of {len(inner)} {_spell(inner[0])}" if fixed else f"a list [...] of {_spell(inner[0])}"
+    return hint.__name__ if inspect.isclass(hint) else str(hint)
