@@ -1,14 +1,14 @@
-"""The linear programs of slacks-based efficiency, in the form that the batched solvers take.
+r"""The linear programs of slacks-based efficiency, in the form that the batched solvers take.
 
 With the Charnes-Cooper variables ``t``, ``Lambda = t lambda``, ``S = t s`` and every row divided by the evaluated unit's own
 value, SBM (Tone 2001, doi:10.1016/S0377-2217(99)00407-5) with bad outputs is
 
 .. math::
 
-    \\min\\; t - \\sum_i w_i S^-_i \\quad\\text{s.t.}\\quad t + \\sum_r w_r S^+_r + \\sum_h w_h S^b_h = 1, \\\\
-    \\sum_j \\tfrac{x_{ij}}{x_{io}} \\Lambda_j + S^-_i = t, \\quad
-    \\sum_j \\tfrac{y_{rj}}{y_{ro}} \\Lambda_j - S^+_r = t, \\quad
-    \\sum_j \\tfrac{b_{hj}}{b_{ho}} \\Lambda_j + S^b_h = t,
+    \min\; t - \sum_i w_i S^-_i \quad\text{s.t.}\quad t + \sum_r w_r S^+_r + \sum_h w_h S^b_h = 1, \\
+    \sum_j \tfrac{x_{ij}}{x_{io}} \Lambda_j + S^-_i = t, \quad
+    \sum_j \tfrac{y_{rj}}{y_{ro}} \Lambda_j - S^+_r = t, \quad
+    \sum_j \tfrac{b_{hj}}{b_{ho}} \Lambda_j + S^b_h = t,
 
 and Super-SBM (Tone 2002, doi:10.1016/S0377-2217(01)00324-1), with bad outputs scored with the outputs (Huang, Yang and Cheng
 2014, doi:10.1016/j.jclepro.2013.10.003), leaves out the evaluated unit's column and lets inputs and bad outputs rise and good
@@ -16,10 +16,10 @@ outputs fall:
 
 .. math::
 
-    \\min\\; t + \\sum_i w_i S^-_i \\quad\\text{s.t.}\\quad t - \\sum_r w_r S^+_r - \\sum_h w_h S^b_h = 1, \\\\
-    \\sum_j \\tfrac{x_{ij}}{x_{io}} \\Lambda_j - S^-_i \\le t, \\quad
-    \\sum_j \\tfrac{y_{rj}}{y_{ro}} \\Lambda_j + S^+_r \\ge t, \\quad
-    \\sum_j \\tfrac{b_{hj}}{b_{ho}} \\Lambda_j - S^b_h \\le t, \\quad S^+_r \\le t.
+    \min\; t + \sum_i w_i S^-_i \quad\text{s.t.}\quad t - \sum_r w_r S^+_r - \sum_h w_h S^b_h = 1, \\
+    \sum_j \tfrac{x_{ij}}{x_{io}} \Lambda_j - S^-_i \le t, \quad
+    \sum_j \tfrac{y_{rj}}{y_{ro}} \Lambda_j + S^+_r \ge t, \quad
+    \sum_j \tfrac{b_{hj}}{b_{ho}} \Lambda_j - S^b_h \le t, \quad S^+_r \le t.
 
 Returns to scale add ``sum Lambda = t`` (vrs), ``<= t`` (nirs) or ``>= t`` (ndrs). Only the first block of columns knows the
 data, and only through a scale of its rows: everything else in this module is a table of -1, 0, 1 and weights.
@@ -171,6 +171,12 @@ def starting_basis(model: Model, block: PrivateBlock) -> np.ndarray:
     return np.array([*at["t"], *at["free_input"], *good, *at["free_bad"], *at.get("cap", []), *last])
 
 
+def unit_size(values: np.ndarray) -> np.ndarray:
+    """Return the geometric mean of each unit's values, ``[dmu]``."""
+    size: np.ndarray = np.exp(np.log(values).mean(axis=1))
+    return size
+
+
 def programs(
     model: Model, values: np.ndarray, evaluated: np.ndarray, reference: np.ndarray, *, padded: int
 ) -> tuple[LinearPrograms, np.ndarray]:
@@ -194,7 +200,7 @@ def programs(
     """
     block = private_block(model)
     # A unit's size is taken out of its own column, and put back where returns to scale see it.
-    size = np.exp(np.log(values).mean(axis=1))
+    size = unit_size(values)
     shape = values / size[:, None]
     n_data = values.shape[1]
     shared = np.ones((model.rows, padded))

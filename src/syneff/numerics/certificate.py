@@ -1,4 +1,4 @@
-"""Prove a vertex optimal, or a problem infeasible, whatever found it.
+r"""Prove a vertex optimal, or a problem infeasible, whatever found it.
 
 A certificate has three parts: a point that satisfies the rows and signs, a dual point that prices *every* column
 nonnegative, and the distance of their objectives. The last two are honest only if the dual point is feasible, and
@@ -7,8 +7,8 @@ nonnegative, and the distance of their objectives. The last two are honest only 
 1. A private column with a single nonzero bounds one dual variable: clip to the bounds.
 2. With the direction ``g`` and the factor ``kappa`` of the batch (``g' a_j + kappa c_j > 0`` for the other columns),
 
-   .. math:: \\tilde y = \\frac{y - \\theta g}{1 + \\theta\\kappa}, \\qquad
-             \\theta = \\max_j \\frac{\\max(0, -d_j)}{g' a_j + \\kappa c_j}
+   .. math:: \tilde y = \frac{y - \theta g}{1 + \theta\kappa}, \qquad
+             \theta = \max_j \frac{\max(0, -d_j)}{g' a_j + \kappa c_j}
 
    has reduced costs ``(d_j + theta (g' a_j + kappa c_j)) / (1 + theta kappa) >= 0``.
 
@@ -63,7 +63,7 @@ def certify(
     usable = _basis_allowed(problems, basis)
     point = jnp.maximum(value, 0.0)
     matrix = columns_at(problems, basis)
-    rows = jnp.einsum("ors,os->or", matrix, point) - problems.rhs
+    rows = jnp.einsum("ors,os->or", matrix, point) - problems.rhs[None, :]
     primal = jnp.maximum(jnp.max(jnp.abs(rows), axis=1), jnp.max(-value, axis=1))
     dual_point, dual = repair(problems, y)
     objective = jnp.sum(costs_at(problems, basis) * point, axis=1)

@@ -1,11 +1,11 @@
-"""A batch of linear programs that share a block of columns.
+r"""A batch of linear programs that share a block of columns.
 
 Problem *o* of the batch is, in standard form,
 
 .. math::
 
-    \\min_{z, v \\ge 0}\\; c_s' z + c_p' v \\quad\\text{s.t.}\\quad
-    \\operatorname{diag}(r_o)\\, A z + P v = b, \\qquad z_j = 0 \\text{ unless column } j \\text{ is usable and } j \\ne l_o .
+    \min_{z, v \ge 0}\; c_s' z + c_p' v \quad\text{s.t.}\quad
+    \operatorname{diag}(r_o)\, A z + P v = b, \qquad z_j = 0 \text{ unless column } j \text{ is usable and } j \ne l_o .
 
 ``A`` (the *shared* block: the reference units of a frontier) is one matrix for the whole batch; problems differ by the scale
 ``r_o`` of its rows and by the one column ``l_o`` that they leave out. The *private* block ``P`` (expansion factor, slacks) has

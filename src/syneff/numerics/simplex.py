@@ -74,16 +74,12 @@ def solve(problems: LinearPrograms, start: Int[Array, "problem row"], *, chunk: 
         Certified; problems that no attempt could certify have the status not certified.
     """
     require_float64()
-    count = start.shape[0]
-    solution = None
-    pending = np.arange(count)
-    for perturbation in PERTURBATIONS:
-        rows = jnp.asarray(pad(pending, chunk))
-        again = _solve(take(problems, rows), start[rows], jnp.asarray(perturbation), chunk=chunk)
-        solution = _merge(solution, again, pending)
+    solution = _solve_padded(problems, start, np.arange(start.shape[0]), PERTURBATIONS[0], chunk)
+    for perturbation in PERTURBATIONS[1:]:
         pending = np.flatnonzero(np.asarray(solution.status) == Status.NOT_CERTIFIED)
-        if pending.size == 0:
-            break
+        if pending.size:
+            again = _solve_padded(problems, start, pending, perturbation, chunk)
+            solution = _merge(solution, again, jnp.asarray(pending))
     return solution
 
 
@@ -93,13 +89,20 @@ def pad(rows: np.ndarray, chunk: int) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % step)])
 
 
-def _merge(old: Solution | None, new: Solution, rows: np.ndarray) -> Solution:
-    """Write the solutions of a few problems over the old ones, and drop the padding."""
-    if old is None:
-        return jax.tree.map(lambda leaf: leaf[: rows.size], new)
-    at = jnp.asarray(rows)
-    merged: Solution = jax.tree.map(lambda before, after: before.at[at].set(after[: rows.size]), old, new)
-    return replace(merged, iterations=old.iterations.at[at].add(new.iterations[: rows.size]))
+def _solve_padded(
+    problems: LinearPrograms, start: Int[Array, "problem row"], rows: np.ndarray, perturbation: float, chunk: int
+) -> Solution:
+    """Solve the problems with the given numbers, in a batch of a round size."""
+    padded = jnp.asarray(pad(rows, chunk))
+    solution = _solve(take(problems, padded), start[padded], jnp.asarray(perturbation), chunk=chunk)
+    cut: Solution = jax.tree.map(lambda leaf: leaf[: rows.size], solution)
+    return cut
+
+
+def _merge(old: Solution, new: Solution, rows: Int[Array, " pick"]) -> Solution:
+    """Write the solutions of a few problems over the old ones; pivots add up."""
+    merged: Solution = jax.tree.map(lambda before, after: before.at[rows].set(after), old, new)
+    return replace(merged, iterations=old.iterations.at[rows].add(new.iterations))
 
 
 @partial(jax.jit, static_argnames="chunk")

@@ -1,0 +1,3 @@
+"""Interior."""
+
+from syneff.numerics.simplex import solve as solve
