@@ -5,6 +5,7 @@ GB 2312). The first two are recognised strictly, so the order of trial matters: 
 """
 
 import io
+import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -130,7 +131,27 @@ def _stata(file: Path, texts: Collection[str] | None) -> Table:
     if labelled:
         categories = pd.read_stata(file, columns=labelled, convert_dates=False)
         frame = frame.assign(**{name: categories[name].astype(object) for name in labelled})
-    return Table(frame, labels)
+    if _stata_release(file) >= 118:
+        return Table(frame, labels)
+    return Table(frame.map(_chinese), {name: str(_chinese(label)) for name, label in labels.items()})
+
+
+def _stata_release(file: Path) -> int:
+    with file.open("rb") as stream:
+        head = stream.read(64)
+    tagged = re.match(rb"<stata_dta><header><release>(\d+)", head)
+    return int(tagged[1]) if tagged else head[0]
+
+
+def _chinese(cell: object) -> object:
+    # Before Stata 14 text had the encoding of the computer that wrote it, and pandas reads it as Latin-1. Chinese text is
+    # told from Latin letters by GB 2312, in which accented letters must come in pairs.
+    if not isinstance(cell, str) or cell.isascii():
+        return cell
+    try:
+        return cell.encode("latin-1").decode("gb2312")
+    except UnicodeError:
+        return cell
 
 
 def _excel(file: Path, sheet: str | int) -> pd.DataFrame:
@@ -138,6 +159,6 @@ def _excel(file: Path, sheet: str | int) -> pd.DataFrame:
         with pd.ExcelFile(file, engine="openpyxl") as book:
             if isinstance(sheet, str) and sheet not in book.sheet_names:
                 raise DataError(unknown_name("sheet for source.sheet:", sheet, book.sheet_names))
-            return book.parse(sheet, na_values=list(MISSING))
+            return pd.read_excel(book, sheet_name=sheet, na_values=list(MISSING))
     except BadZipFile as error:
         raise ValueError("the file is no xlsx workbook") from error

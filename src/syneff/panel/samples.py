@@ -25,7 +25,7 @@ def where(panel: Panel, *, condition: str) -> Panel:
         The panel.
     condition
         An expression, as in `pandas.DataFrame.query`, of columns and traits; ``unit`` and ``period`` are the identifiers.
-        E.g. ``period >= 2010 and municipality == 0``. A comparison with a missing value does not hold.
+        E.g. ``period >= 2010 and municipality == 0``. Of the comparisons with a missing value only ``!=`` holds.
 
     Returns
     -------

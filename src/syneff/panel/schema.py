@@ -179,7 +179,8 @@ def _gaps(period: pd.Series) -> list[str]:
 def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[str]) -> list[Rule]:
     numeric = [rule.column for rule in _number_rules(frame, {unit, period})]
     fixed = [name for name in frame.columns if name not in {unit, period} and (name in traits or name not in numeric)]
-    first = {name: frame.groupby(unit, sort=False, dropna=False)[name].transform("first") for name in fixed}
+    by_unit = frame.loc[numbers(frame[period]).sort_values().index].groupby(unit, sort=False, dropna=False)
+    first = {name: by_unit[name].transform("first") for name in fixed}
     return [
         Rule(
             unit,

@@ -18,7 +18,6 @@ from syneff.panel.samples import balance as balance
 from syneff.panel.samples import drop_periods as drop_periods
 from syneff.panel.samples import treat_from_year as treat_from_year
 from syneff.panel.samples import where as where
-from syneff.typing import HostUnitPeriod
 
 
 def interpolate(panel: Panel, *, columns: Sequence[str], max_gap: int = 2) -> Panel:
@@ -71,7 +70,7 @@ def _fill(row: np.ndarray, years: np.ndarray, max_gap: int) -> np.ndarray:
     return np.where(np.isnan(row) & short, filled, row)
 
 
-def winsorise(panel: Panel, *, columns: Sequence[str], lower: float = 1.0, upper: float = 99.0) -> Panel:
+def winsorise(panel: Panel, *, columns: Sequence[str], lower: int | float = 1, upper: int | float = 99) -> Panel:
     """Pull values beyond two percentiles of the sample in to them, as Stata's ``winsor2, cuts(lower upper)`` does.
 
     The percentiles are those of Stata's ``_pctile``: with *n* values in order, the *p*-th is the mean of the values *np*/100
@@ -107,7 +106,7 @@ def winsorise(panel: Panel, *, columns: Sequence[str], lower: float = 1.0, upper
     return panel.assign(clipped, note=f"winsorise: cells changed (percentiles {lower:g} and {upper:g}): {said}.")
 
 
-def _clip(panel: Panel, name: str, lower: float, upper: float) -> np.ndarray:
+def _clip(panel: Panel, name: str, lower: int | float, upper: int | float) -> np.ndarray:
     values = panel.column(name)
     ordered = np.sort(values[panel.sample & ~np.isnan(values)])
     if not ordered.size:
@@ -116,7 +115,7 @@ def _clip(panel: Panel, name: str, lower: float, upper: float) -> np.ndarray:
     return np.where(panel.sample, np.clip(values, low, high), values)
 
 
-def _percentile(ordered: np.ndarray, percent: float) -> float:
+def _percentile(ordered: np.ndarray, percent: int | float) -> float:
     rank = ordered.size * percent / 100
     below = int(rank)
     # At a whole rank both neighbours count; the 0th and the 100th percentile have but one.
@@ -200,7 +199,7 @@ def log(panel: Panel, *, columns: Sequence[str]) -> Panel:
     return panel.assign(logs, undeclared(panel, variables))
 
 
-def ratio(panel: Panel, *, name: str, numerator: str, denominator: str, scale: float = 1.0) -> Panel:
+def ratio(panel: Panel, *, name: str, numerator: str, denominator: str, scale: int | float = 1) -> Panel:
     """Add ``scale * numerator / denominator``; missing where either is.
 
     Parameters
@@ -234,7 +233,7 @@ def ratio(panel: Panel, *, name: str, numerator: str, denominator: str, scale: f
     return panel.assign({name: values}, undeclared(panel, {name: variable}))
 
 
-def _ratio_unit(panel: Panel, numerator: str, denominator: str, scale: float) -> str:
+def _ratio_unit(panel: Panel, numerator: str, denominator: str, scale: int | float) -> str:
     above, below = (panel.variables.get(name, Variable()).unit for name in (numerator, denominator))
     if not (above and below):
         return ""
@@ -248,7 +247,7 @@ def undeclared(panel: Panel, variables: dict[str, Variable]) -> dict[str, Variab
     return {name: variable for name, variable in variables.items() if name not in panel.variables}
 
 
-def _refuse(panel: Panel, wrong: HostUnitPeriod, what: str, remedy: str) -> None:
+def _refuse(panel: Panel, wrong: np.ndarray, what: str, remedy: str) -> None:
     rows, years = np.nonzero(wrong & panel.sample)
     if rows.size:
         cells = listed(f"{panel.names[i]} {panel.periods[t]}" for i, t in zip(rows, years, strict=True))
