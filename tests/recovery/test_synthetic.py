@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from syneff.measure.coupling import coupling_coordination
+from syneff.measure.efficiency import Technology, slacks_based
 from syneff.panel.synthetic import draw_country, synthetic
 from syneff.panel.synthetic_country import CONTROLS
 
@@ -96,13 +98,11 @@ def test_without_error_least_squares_is_exact():
 
 @pytest.mark.parametrize(("units", "years"), [(40, np.arange(2010, 2018)), (284, YEARS)])
 def test_the_pipeline_measures_the_outcome(units, years):
-    from syneff.measure import coupling, efficiency
-
     country = draw_country(units, years, seed=2026)
     columns = {name: values.ravel() for name, values in country.columns.items()}
     scores = []
     for bad in ("pm25", "co2"):
-        technology = efficiency.Technology(
+        technology = Technology(
             inputs=np.column_stack([columns[name] for name in ("labour", "capital", "energy")]),
             good=columns["gdp"][:, None],
             bad=columns[bad][:, None],
@@ -110,7 +110,7 @@ def test_the_pipeline_measures_the_outcome(units, years):
             returns="crs",
             reference="global",
         )
-        result = efficiency.slacks_based(technology, super_efficiency=True, orientation="none", bads="outputs")
+        result = slacks_based(technology, super_efficiency=True, orientation="none", bads="outputs")
         scores.append(np.asarray(result.score))
-    measured = np.asarray(coupling.coupling_coordination(*scores, alpha=0.5))
+    measured = np.asarray(coupling_coordination(*scores, alpha=0.5))
     np.testing.assert_allclose(measured.reshape(country.outcome.shape), country.outcome, atol=EXACT)

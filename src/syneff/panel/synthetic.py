@@ -14,7 +14,7 @@ one) and coupling coordination make it (`syneff.panel.synthetic_technology`), so
 Under another technology the measured syeff is another variable, and the truth is not its truth.
 
 What is not realistic: inputs, capital too, move by some ten per cent a year with the error of syeff; preff and creff move
-together more than they should; cities do not spill over; three never treated city-years have an outcome that is set (1,
+together (correlation 0.99); cities do not spill over; three never treated city-years have an outcome that is set (1,
 nearly 1, and 0) instead of drawn; adoption does not answer to shocks, so parallel trends hold by construction.
 """
 
