@@ -59,7 +59,7 @@ def manifest(experiment: str, column: str, **more: Any) -> dict[str, Any]:
         "seed": 7,
         "versions": {"syneff": "0.1.0", "jax": "0.10.0"},
         "devices": ["cpu:cpu"],
-        "timings": {"fit": 0.0123},
+        "seconds": {"fit": 0.0123},
         "warnings": [],
         "stats": {
             "r2": 0.7085,
@@ -73,7 +73,7 @@ def manifest(experiment: str, column: str, **more: Any) -> dict[str, Any]:
         "truth": {"coefficients": {"treat": 0.04}, "note": "The effect was set to 0.04."},
         "source": "synthetic",
         "sample": {"n_units": 284, "n_periods": 17, "rows": 4828},
-        "git": {"commit": "abc1234", "dirty": False},
+        "git": {"sha": "abc1234", "dirty": False},
         **more,
     }
 

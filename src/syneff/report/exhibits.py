@@ -4,29 +4,17 @@ An `Exhibit` binds an experiment to a function that lays out its table, and to o
 keeps its table: the numbers behind it stay readable. An entry of ``conf/report`` is an `Exhibit`, written in yaml.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-import pandas as pd
-
-from syneff.errors import SpecError
 from syneff.report import figures, tables
 from syneff.report.tidy import Cell, event_time, published
 
+MakeTable = Callable[..., tables.Table]
+"""``(cells, *, title, paper) -> Table``: see `syneff.report.tables.regression`."""
 
-class MakeTable(Protocol):
-    """A function that lays out cells as a table."""
-
-    def __call__(self, cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> tables.Table:
-        """Lay out the cells."""
-
-
-class MakeFigure(Protocol):
-    """A function that draws cells."""
-
-    def __call__(self, cells: Sequence[Cell]) -> figures.Figure:
-        """Draw the cells."""
+MakeFigure = Callable[[Cell], figures.Figure | None]
+"""``cell -> Figure``, or None where the cell has nothing to draw."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +30,7 @@ class Exhibit:
     table
         Lays out the numbers.
     figure
-        Draws them; None for an exhibit that is a table only.
+        Draws a cell; None for an exhibit that is a table only.
     caption
         A sentence below the title: what to look at.
     columns
@@ -56,7 +44,7 @@ class Exhibit:
     table: MakeTable = tables.regression
     figure: MakeFigure | None = None
     caption: str = ""
-    columns: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
     paper: str | None = None
     paper_column: str | None = None
 
@@ -69,26 +57,24 @@ class Exhibit:
         return [str(column) for column in self.columns if str(column) not in {cell.column for cell in cells}]
 
 
-def event_study(cells: Sequence[Cell]) -> figures.Figure:
-    """Draw the event study of the first cell."""
-    cell = cells[0]
+def event_study(cell: Cell) -> figures.Figure | None:
+    """Draw the event study of a cell; None if its estimator has no event times."""
+    if not any(event_time(term) is not None for term in cell.estimates["term"]):
+        return None
     return figures.event_study(
         cell.estimates,
         outcome=cell.label(str(cell.frame["outcome"].iloc[0])),
-        support=cell.manifest.get("stats", {}).get("support_units"),
-        truth={term: value for term, value in cell.truth.items() if event_time(term) is not None},
+        support=cell.by_term("support_units"),
+        truth=cell.truth,
         pre_trend_p=_p_value(cell, "pre_trend"),
         synthetic=cell.synthetic,
     )
 
 
-def placebo(cells: Sequence[Cell]) -> figures.Figure:
-    """Draw the placebo distribution of the first cell: its draws, and the real estimate of the term that they shuffle."""
-    cell = cells[0]
+def placebo(cell: Cell) -> figures.Figure | None:
+    """Draw the placebo distribution of a cell and the real estimate of the term that it shuffles; None without draws."""
     if cell.draws is None:
-        raise SpecError(
-            f"cell {cell.name!r} has no draws to show. Give its experiment a resampling estimator, e.g. a placebo."
-        )
+        return None
     term = str(cell.draws["term"].iloc[0])
     return figures.placebo(
         cell.draws[cell.draws["term"] == term],

@@ -100,8 +100,9 @@ def event_study(
     synthetic
         Whether to say that the panel is synthetic.
     """
-    rows = frame.assign(time=frame["term"].map(event_time)).dropna(subset=["time"]).sort_values("time")
-    times = list(range(int(rows["time"].min()), int(rows["time"].max()) + 1))
+    rows = frame.assign(time=frame["term"].map(event_time)).dropna(subset=["time"])
+    rows = rows.astype({"time": int}).sort_values("time")
+    times = list(range(rows["time"].min(), rows["time"].max() + 1))
     base = [time for time in times if time not in set(rows["time"])]
     with matplotlib.rc_context(_style()):
         figure = Figure(figsize=(6.6, 3.9), layout="constrained")

@@ -6,10 +6,12 @@ the steps did to the data, and how every number was made.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -30,10 +32,10 @@ class Section:
         Name of the exhibit, which is also that of its files.
     exhibit, cells, table
         The exhibit, what it shows, and its numbers laid out.
-    svg
-        Its figure, if it has one.
+    figures
+        Its figures, one a cell that has one.
     links
-        Files by their kind, relative to the page.
+        Files by what they are, relative to the page.
     missing
         Columns that are not stored.
     """
@@ -42,7 +44,7 @@ class Section:
     exhibit: Exhibit
     cells: tuple[Cell, ...]
     table: Table
-    svg: Markup | None
+    figures: Sequence[Markup]
     links: Mapping[str, str]
     missing: Sequence[str]
 
@@ -137,14 +139,28 @@ def build(
 
 def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> Section:
     table = exhibit.make_table(cells)
-    files = table_files(table, target / "tables", name)
-    svg = None
-    if exhibit.figure is not None:
-        drawn = figure_files(exhibit.figure(cells), target / "figures", name)
-        svg = Markup(inline_svg(drawn["svg"].read_bytes(), name, exhibit.title))
-        files = {**drawn, **files}
-    links = {kind: path.relative_to(target).as_posix() for kind, path in files.items()}
-    return Section(name, exhibit, cells, table, svg, links, exhibit.missing(cells))
+    drawn, links = _figures(name, exhibit, cells, target)
+    links |= {kind: _link(path, target) for kind, path in table_files(table, target / "tables", name).items()}
+    return Section(name, exhibit, cells, table, drawn, links, exhibit.missing(cells))
+
+
+def _figures(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> tuple[list[Markup], dict[str, str]]:
+    """Write the figure of every cell; return them for the page, and the links to their files."""
+    drawn: list[Markup] = []
+    links: dict[str, str] = {}
+    for cell in cells:
+        figure = exhibit.figure(cell) if exhibit.figure else None
+        if figure is not None:
+            alone = len(cells) == 1
+            files = figure_files(figure, target / "figures", name if alone else f"{name}-{cell.name}")
+            label = exhibit.title if alone else f"{exhibit.title} ({cell.name})"
+            drawn.append(Markup(inline_svg(files["svg"].read_bytes(), f"{name}-{len(drawn)}", label)))
+            links |= {kind if alone else f"{kind} ({cell.name})": _link(path, target) for kind, path in files.items()}
+    return drawn, links
+
+
+def _link(path: Path, target: Path) -> str:
+    return quote(path.relative_to(target).as_posix())
 
 
 def _test(cell: Cell, name: str) -> str:
@@ -157,8 +173,8 @@ def _test(cell: Cell, name: str) -> str:
 
 
 def _scalar(cell: Cell, name: str) -> str:
-    value = cell.manifest.get("stats", {}).get(name)
-    return f"{value:g}" if isinstance(value, int | float) else ""
+    value = cell.statistic(name)
+    return "" if math.isnan(value) else f"{value:g}"
 
 
 def provenance(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from syneff.errors import SpecError
 from syneff.report.tidy import Cell, compare
 
 STARS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
@@ -121,6 +122,8 @@ def descriptive(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Ta
     """
     cell = cells[0]
     numbers = compare(cells[:1], paper)
+    if not numbers["term"].str.contains(":").all():
+        raise SpecError(f"cell {cell.name!r} has no moments to describe. Use estimator=describe for its experiment.")
     split = numbers["term"].str.split(":", n=1, expand=True).set_axis(["moment", "name"], axis=1)
     numbers = numbers.assign(**split, label=split["name"].map(cell.label))
     groups = []
@@ -157,13 +160,18 @@ def regression(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tab
     terms = [term for term in dict.fromkeys(numbers["term"]) if term not in CONSTANTS]
     constants = [term for term in CONSTANTS if term in set(numbers["term"])]
     labels = {**dict(zip(numbers["term"], numbers["label"], strict=True)), **CONSTANTS}
-    indexed = [numbers[numbers["column"].astype(str) == cell.column].set_index("term") for cell in cells]
+    indexed = [numbers[numbers["cell"] == cell.name].set_index("term") for cell in cells]
     coefficients = [_coefficient(term, labels[term], indexed) for term in [*terms, *constants]]
     groups = (*coefficients, _design(cells), _fit(cells, paper))
     marks = "t statistics in brackets. *** p < 1 %, ** p < 5 %, * p < 10 %."
     notes = (marks, *_error_notes(cells), CONVENTIONS, *_source_notes(cells))
-    header = tuple(f"({cell.column})" if cell.column else f"({cell.name})" for cell in cells)
-    return Table(title, header, tuple(group for group in groups if group), notes, numbers)
+    return Table(title, _heads(cells), tuple(group for group in groups if group), notes, numbers)
+
+
+def _heads(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Head columns by their number, or by the name of the cell where cells of one number stand side by side."""
+    numbered = tuple(f"({cell.column})" for cell in cells)
+    return numbered if len(set(numbered)) == len(cells) else tuple(cell.name for cell in cells)
 
 
 def _coefficient(term: str, label: str, columns: Sequence[pd.DataFrame]) -> tuple[Line, ...]:
@@ -204,11 +212,11 @@ def _design(cells: Sequence[Cell]) -> tuple[Line, ...]:
 
 
 def _fit(cells: Sequence[Cell], paper: pd.DataFrame) -> tuple[Line, ...]:
-    printed = [paper[paper["column"] == cell.column] for cell in cells]
+    printed = [paper[paper["cell"] == cell.name] for cell in cells]
     lines = [_count("nobs", "N", cells), *_paper_line("n", printed, "{:,.0f}")]
     lines += [_count("n_units", "Cities", cells), _count("n_periods", "Years", cells)]
     for name, label in STATISTICS.items():
-        values = [float(cell.manifest.get("stats", {}).get(name, math.nan)) for cell in cells]
+        values = [cell.statistic(name) for cell in cells]
         if any(map(math.isfinite, values)):
             lines.append(Line(name, label, "statistic", tuple(number(value) for value in values)))
             lines += _paper_line("adj_r2", printed, "{:.3f}") if name == "r2_xtreg_adjusted" else []

@@ -5,6 +5,7 @@ any. `compare` joins three numbers that a reader wants to see together and must 
 true of the synthetic panel (known only because we made it), and what the paper printed (from data that are not public).
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ PAPER = (
     "carbon emissions: Empirical evidence from national innovative city pilot"
 )
 SYNTHETIC = "synthetic"
+_SHOWN = ["cell", "experiment", "column", "term", "estimate", "std_error", "t", "p_value", "conf_low", "conf_high"]
 _EVENT = re.compile(r"event\[(-?\d+)\]")
 
 
@@ -53,7 +55,7 @@ class Cell:
     @property
     def truth(self) -> dict[str, float]:
         """True coefficients by term; empty where nobody knows them."""
-        return {str(term): float(value) for term, value in self._truth.get("coefficients", {}).items()}
+        return _known(self._truth.get("coefficients", {}))
 
     @property
     def truth_note(self) -> str:
@@ -63,6 +65,16 @@ class Cell:
     @property
     def _truth(self) -> Mapping[str, Any]:
         return self.manifest.get("truth") or {}
+
+    def statistic(self, name: str) -> float:
+        """Return a scalar of the fit; NaN where there is none."""
+        value = self.manifest.get("stats", {}).get(name)
+        return float(value) if isinstance(value, int | float) else math.nan
+
+    def by_term(self, name: str) -> dict[str, float]:
+        """Return a statistic that the fit has for each term: stored by term, or as a list in the order of the terms."""
+        values = self.manifest.get("stats", {}).get(name, {})
+        return _known(values if isinstance(values, Mapping) else dict(zip(self.estimates["term"], values, strict=True)))
 
     @property
     def estimates(self) -> pd.DataFrame:
@@ -87,6 +99,11 @@ class Cell:
         return str(self.manifest.get("variables", {}).get(term, {}).get("unit") or "")
 
 
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
+    """Leave out what is not a finite number: the store writes NaN as null."""
+    return {str(name): float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
 def is_test(frame: pd.DataFrame) -> pd.Series:
     """Tell tests from terms: a test has a statistic or a p-value, and nothing estimated."""
     return frame["estimate"].isna() & (frame["statistic"].notna() | frame["p_value"].notna())
@@ -106,7 +123,7 @@ def collect(
     Parameters
     ----------
     tidy
-        All tidy rows.
+        All tidy rows; the cell of a row is in its column ``cell``, or else given by ``experiment`` and ``column``.
     manifests
         Manifest by name of the cell. A cell without rows is left out.
     draws
@@ -115,11 +132,15 @@ def collect(
     groups: dict[str, list[Cell]] = {}
     for name, manifest in manifests.items():
         experiment, column = str(manifest["experiment"]), str(manifest["column"])
-        own = (tidy["experiment"].astype(str) == experiment) & (tidy["column"].astype(str) == column)
+        if "cell" in tidy:
+            own = tidy["cell"] == name
+        else:
+            own = (tidy["experiment"].astype(str) == experiment) & (tidy["column"].astype(str) == column)
         if own.any():
             cell = Cell(name, experiment, column, tidy[own].reset_index(drop=True), manifest, draws.get(name))
             groups.setdefault(experiment, []).append(cell)
-    return {name: tuple(sorted(cells, key=lambda cell: _natural(cell.column))) for name, cells in groups.items()}
+    order = {name: sorted(cells, key=lambda cell: (_natural(cell.column), cell.name)) for name, cells in groups.items()}
+    return {name: tuple(cells) for name, cells in order.items()}
 
 
 def _natural(text: str) -> list[tuple[bool, int, str]]:
@@ -134,7 +155,7 @@ def _paper() -> pd.DataFrame:
 
 
 def published(table: str | None, cells: Sequence[Cell], column: str | None = None) -> pd.DataFrame:
-    """Return what the paper printed, by the columns of the cells.
+    """Return what the paper printed, for each cell.
 
     Parameters
     ----------
@@ -148,10 +169,10 @@ def published(table: str | None, cells: Sequence[Cell], column: str | None = Non
     Returns
     -------
     pandas.DataFrame
-        Columns table, column, outcome, term, estimate, t, stars, n, adj_r2; ``column`` is that of the cell.
+        Columns cell, table, column, outcome, term, estimate, t, stars, n, adj_r2.
     """
     paper = _paper()[_paper()["table"] == (table or "")]
-    found = [paper[paper["column"] == (column or cell.column)].assign(column=cell.column) for cell in cells]
+    found = [paper[paper["column"] == (column or cell.column)].assign(cell=cell.name) for cell in cells]
     return pd.concat(found, ignore_index=True)
 
 
@@ -168,16 +189,16 @@ def compare(cells: Sequence[Cell], paper: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a cell and term: experiment, column, term, label, estimate, std_error, t, p_value, conf_low, conf_high, truth,
-        truth_in_interval, published, published_t, published_stars. NaN where there is no such number.
+        One row a cell and term: cell, experiment, column, term, label, estimate, std_error, t, p_value, conf_low, conf_high,
+        truth, truth_in_interval, published, published_t, published_stars. NaN where there is no such number.
     """
     frames = []
     for cell in cells:
         rows = cell.estimates.rename(columns={"statistic": "t"})
-        rows = rows[["experiment", "column", "term", "estimate", "std_error", "t", "p_value", "conf_low", "conf_high"]]
+        rows = rows.assign(cell=cell.name)[_SHOWN]
         truth = rows["term"].map(cell.truth).astype(float)
         covered = truth.between(rows["conf_low"], rows["conf_high"]).where(truth.notna() & rows["conf_low"].notna())
-        printed = paper[paper["column"] == cell.column].set_index("term")
+        printed = paper[paper["cell"] == cell.name].set_index("term")
         frames.append(
             rows.assign(
                 label=rows["term"].map(cell.label),
