@@ -1,3 +1,61 @@
-"""Batch estimation of policy effects on city panels."""
+"""Batch estimation of policy effects on city panels.
+
+The public names are loaded on first use, so that `syneff --help` and `import syneff` wait for neither JAX nor pandas.
+
+>>> import syneff as se
+>>> model = se.FixedEffects(se.Spec(outcome="syeff", treatment="treat", controls=("pop",)))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from syneff.errors import DataError as DataError
+    from syneff.errors import DeviceError as DeviceError
+    from syneff.errors import SpecError as SpecError
+    from syneff.errors import SyneffError as SyneffError
+    from syneff.experiment import Experiment as Experiment
+    from syneff.experiment import run as run
+    from syneff.measure.coupling import coupling_coordination as coupling_coordination
+    from syneff.measure.efficiency import slacks_based as slacks_based
+    from syneff.measure.technology import Technology as Technology
+    from syneff.models.base import Estimate as Estimate
+    from syneff.models.base import Spec as Spec
+    from syneff.models.description import Describe as Describe
+    from syneff.models.event_study import EventStudy as EventStudy
+    from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.resampling import Placebo as Placebo
+    from syneff.panel.panel import Panel as Panel
+    from syneff.panel.panel import Variable as Variable
+
+_HOMES = {
+    "DataError": "syneff.errors",
+    "Describe": "syneff.models.description",
+    "DeviceError": "syneff.errors",
+    "Estimate": "syneff.models.base",
+    "EventStudy": "syneff.models.event_study",
+    "Experiment": "syneff.experiment",
+    "FixedEffects": "syneff.models.fixed_effects",
+    "Panel": "syneff.panel.panel",
+    "Placebo": "syneff.models.resampling",
+    "Spec": "syneff.models.base",
+    "SpecError": "syneff.errors",
+    "SyneffError": "syneff.errors",
+    "Technology": "syneff.measure.technology",
+    "Variable": "syneff.panel.panel",
+    "coupling_coordination": "syneff.measure.coupling",
+    "run": "syneff.experiment",
+    "slacks_based": "syneff.measure.efficiency",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'syneff' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

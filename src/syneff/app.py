@@ -1,7 +1,7 @@
 """The `syneff` command: the only module that knows Hydra.
 
 Hydra composes the configuration of each cell and hands it to `cell`, here or on a node of a cluster. `cell` never raises: it
-leaves word of how it ended (`syneff.store.Outcome`), so one bad cell does not stop a sweep. `main` collects the words, builds
+leaves word of how it ended (`syneff.ledger.Outcome`), so one bad cell does not stop a sweep. `main` collects the words, builds
 the report and gives the exit status:
 
 0   all cells done
@@ -31,7 +31,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 import syneff
-from syneff import command, options, store
+from syneff import command, ledger, options
 from syneff.errors import SyneffError, unknown_name
 from syneff.progress import Bar
 
@@ -125,7 +125,7 @@ def main() -> int:
     finally:
         _session.bar.stop()
         if _session.config is not None:
-            store.forget(_ledger(_session.config))
+            ledger.forget(_ledger(_session.config))
 
 
 def cell(config: DictConfig) -> None:
@@ -134,23 +134,27 @@ def cell(config: DictConfig) -> None:
     folder = Path(config.output) / config.batch / name
     _session.bar.stage(name)
     try:
-        outcome = store.Outcome(name, "done" if _compute(config, folder) else "skipped")
+        outcome = ledger.Outcome(name, "done" if _compute(config, folder) else "skipped")
     except Exception as error:
         message = explain(error)
         if message is None:
+            from syneff import store
+
             store.save_failure(folder, traceback.format_exc())
             message = f"{type(error).__name__}: {error}. Traceback: {folder / store.FAILURE}"
-            outcome = store.Outcome(name, "failed", message)
+            outcome = ledger.Outcome(name, "failed", message)
         else:
-            outcome = store.Outcome(name, "invalid", message)
+            outcome = ledger.Outcome(name, "invalid", message)
         if _session.traceback:
             traceback.print_exc()
-    store.note(_ledger(config), outcome)
+    ledger.note(_ledger(config), outcome)
     _session.bar.advance()
 
 
 def _compute(config: DictConfig, folder: Path) -> bool:
     """Compute and store a cell; return False if it is there already."""
+    from syneff import store
+
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     keyed = {name: plain[name] for name in KEYED}
     data = store.data_hash(keyed)
@@ -183,15 +187,15 @@ def make_experiment(plain: Mapping[str, Any], data: str = "") -> "Experiment":
 
     # A step is switched off by steps.name=null.
     steps = {name: node for name, node in plain["steps"].items() if node is not None}
-    for where, node, free in (("source", plain["source"], 0), ("estimator", plain["estimator"], 0)):
-        options.check(node, where, free)
+    options.check(plain["source"], "source", free=0)
+    options.check(plain["estimator"], "estimator")
     for name, node in steps.items():
         options.check(node, f"steps.{name}", free=1)
     return Experiment(
         name=plain["name"],
-        source=_make({**plain["source"], "_partial_": True}),
+        source=_make(plain["source"], partial=True),
         estimator=_make(plain["estimator"]),
-        steps={name: _make({**node, "_partial_": True}) for name, node in steps.items()},
+        steps={name: _make(node, partial=True) for name, node in steps.items()},
         seed=plain["seed"],
         experiment=plain["experiment"],
         column=plain["column"],
@@ -200,8 +204,8 @@ def make_experiment(plain: Mapping[str, Any], data: str = "") -> "Experiment":
     )
 
 
-def _make(node: Mapping[str, Any]) -> Any:
-    return instantiate(dict(node), _convert_="object")
+def _make(node: Mapping[str, Any], partial: bool = False) -> Any:
+    return instantiate({**node, "_partial_": True} if partial else dict(node), _convert_="object")
 
 
 def _cell_name(config: DictConfig) -> str:
@@ -239,7 +243,7 @@ def _launch(words: list[str]) -> Exception | None:
 
 def _close(config: DictConfig, error: Exception | None) -> int:
     """Build the report of a run, say how it ended, and return the exit status."""
-    ended = store.outcomes(_ledger(config))
+    ended = ledger.outcomes(_ledger(config))
     folder = Path(config.output) / config.batch
     finished = [each.cell for each in ended if each.state in ("done", "skipped")]
     lost = max(_session.bar.total - len(ended), 0)
@@ -267,6 +271,7 @@ def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | Non
     if not plain.get("exhibits"):
         return None
     options.check(plain, "report")
+    from syneff import store
     from syneff.report import page
 
     results = store.read(folder, finished)

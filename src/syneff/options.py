@@ -19,7 +19,7 @@ _RESERVED = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 _REST = "**"
 
 
-def check(node: object, where: str, free: int = 0) -> None:
+def check(node: object, where: str, free: int | None = None) -> None:
     """Check a node and every node inside it.
 
     Parameters
@@ -29,7 +29,8 @@ def check(node: object, where: str, free: int = 0) -> None:
     where
         Its key, for messages, e.g. ``"estimator"``.
     free
-        How many leading parameters are filled at the call: 1 for a step, which is given the panel.
+        How many leading parameters the call fills: 0 for a source, 1 for a step, which is given the panel.
+        None where nobody can know: what a `_partial_` leaves open is then not called missing.
 
     Raises
     ------
@@ -46,9 +47,9 @@ def check(node: object, where: str, free: int = 0) -> None:
             check(value, f"{where}[{number}]")
 
 
-def _check_target(node: Mapping[str, Any], where: str, free: int) -> None:
+def _check_target(node: Mapping[str, Any], where: str, free: int | None) -> None:
     target = locate(str(node["_target_"]), where)
-    allowed, required = _parameters(target, free)
+    allowed, required = _parameters(target, free or 0)
     for key, value in node.items():
         if key in _RESERVED:
             continue
@@ -57,7 +58,8 @@ def _check_target(node: Mapping[str, Any], where: str, free: int) -> None:
         if not fits(value, allowed.get(key, Any)):
             raise SpecError(f"{where}.{key} must be {_spell(allowed[key])}, not {value!r}.")
     missing = [name for name in required if name not in node]
-    if missing and "_args_" not in node and not node.get("_partial_"):
+    is_open = "_args_" in node or (free is None and node.get("_partial_"))
+    if missing and not is_open:
         raise SpecError(f"{where}.{missing[0]} is not set. Give it: {where}.{missing[0]}=...")
 
 

@@ -6,49 +6,25 @@ A cell exists when its manifest does. Every file is written under another name a
 others, and an old manifest is taken away before anything is replaced; so a process that is killed at any instant leaves nothing
 that `read` would take for a result. The *key* of a cell is the hash of its configuration and of its data: a cell whose manifest
 has the key need not be computed again.
-
-Cells may run in other processes or on other machines, so each leaves an `Outcome` in a *ledger*, a folder of small files that
-belongs to one run and that the process which launched the run reads and removes.
 """
 
 import hashlib
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+import pandas as pd
 import yaml
 
-if TYPE_CHECKING:
-    import pandas as pd
+from syneff.ledger import write
 
 SCHEMA = 1
 """Version of the files; a change makes every stored cell unfinished."""
 
 MANIFEST, TIDY, DRAWS, CONFIG, FAILURE = "manifest.json", "tidy.parquet", "draws.parquet", "config.yaml", "failure.txt"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a cell ended.
-
-    Attributes
-    ----------
-    cell
-        Its folder's name.
-    state
-        "done"; "skipped" (finished before, same key); "invalid" (the input is wrong); "failed" (anything else).
-    message
-        What is wrong, for "invalid" and "failed".
-    """
-
-    cell: str
-    state: Literal["done", "skipped", "invalid", "failed"]
-    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,9 +41,9 @@ class Results:
         Draws by cell, for those that have any.
     """
 
-    tidy: "pd.DataFrame"
+    tidy: pd.DataFrame
     manifests: Mapping[str, Mapping[str, Any]]
-    draws: Mapping[str, "pd.DataFrame"]
+    draws: Mapping[str, pd.DataFrame]
 
 
 def key(config: Mapping[str, Any], data: str, version: str = "") -> str:
@@ -119,8 +95,8 @@ def is_finished(folder: Path, key: str) -> bool:
 
 def save(
     folder: Path,
-    tidy: "pd.DataFrame",
-    draws: "pd.DataFrame | None",
+    tidy: pd.DataFrame,
+    draws: pd.DataFrame | None,
     *,
     manifest: Mapping[str, Any],
     config: Mapping[str, Any],
@@ -141,11 +117,11 @@ def save(
         The whole resolved configuration.
     """
     clear(folder)
-    _write(folder / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
-    _write(folder / TIDY, tidy.to_parquet(index=False))
+    write(folder / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
+    write(folder / TIDY, tidy.to_parquet(index=False))
     if draws is not None:
-        _write(folder / DRAWS, draws.to_parquet(index=False))
-    _write(folder / MANIFEST, json.dumps(_plain(manifest), ensure_ascii=False, indent=1).encode())
+        write(folder / DRAWS, draws.to_parquet(index=False))
+    write(folder / MANIFEST, json.dumps(_plain(manifest), ensure_ascii=False, indent=1).encode())
 
 
 def clear(folder: Path) -> None:
@@ -160,7 +136,7 @@ def clear(folder: Path) -> None:
 def save_failure(folder: Path, traceback: str) -> None:
     """Leave the traceback of a failed cell where its results would be."""
     clear(folder)
-    _write(folder / FAILURE, traceback.encode())
+    write(folder / FAILURE, traceback.encode())
 
 
 def read(folder: Path, cells: Iterable[str] | None = None) -> Results:
@@ -191,10 +167,9 @@ def read(folder: Path, cells: Iterable[str] | None = None) -> Results:
     )
 
 
-def _join(files: list[Path]) -> "pd.DataFrame":
+def _join(files: list[Path]) -> pd.DataFrame:
     """Read parquet files into one frame, with the name of each file's folder in `cell`."""
     import duckdb
-    import pandas as pd
 
     if not files:
         return pd.DataFrame({"cell": pd.Series(dtype=object)})
@@ -206,37 +181,11 @@ def _join(files: list[Path]) -> "pd.DataFrame":
         return connection.execute(query, [[str(file) for file in files]]).df()
 
 
-def note(ledger: Path, outcome: Outcome) -> None:
-    """Leave word of how a cell ended."""
-    ledger.mkdir(parents=True, exist_ok=True)
-    _write(
-        ledger / f"{hashlib.sha256(outcome.cell.encode()).hexdigest()[:16]}.json", json.dumps(asdict(outcome)).encode()
-    )
-
-
-def outcomes(ledger: Path) -> list[Outcome]:
-    """Return how the cells of a run ended, sorted by name."""
-    texts = (path.read_text(encoding="utf-8") for path in ledger.glob("*.json"))
-    return sorted((Outcome(**json.loads(text)) for text in texts), key=lambda outcome: outcome.cell)
-
-
-def forget(ledger: Path) -> None:
-    """Remove a ledger that has been read."""
-    shutil.rmtree(ledger, ignore_errors=True)
-
-
 def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 def _plain(value: Any) -> Any:
