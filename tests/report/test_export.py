@@ -64,7 +64,7 @@ def test_html_is_escaped_and_has_scopes(table: Table, tmp_path: Path) -> None:
     assert "<b>" not in page
     assert page.count('scope="col"') == 3
     assert 'scope="row"' in page
-    assert "published" not in page
+    assert "published (paper)" not in page
 
 
 def test_minus_and_stars_are_typeset() -> None:

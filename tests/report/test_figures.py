@@ -46,7 +46,7 @@ def test_event_study_draws_every_estimate_with_its_interval(event_figure: Figure
     frame = results.figure01()[0].iloc[:11]
     (container,) = event_figure.axes[0].containers
     points, _, (bars,) = container
-    np.testing.assert_allclose(points.get_ydata(), frame["estimate"])
+    np.testing.assert_allclose(points.get_ydata().astype(float), frame["estimate"])
     assert list(points.get_xdata()) == [-5, -4, -3, -2, 0, 1, 2, 3, 4, 5, 6]
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, frame[["conf_low", "conf_high"]])
