@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -255,3 +256,19 @@ def test_each_yaml_makes_its_source(tmp_path: Path, kind: str) -> None:
     panel = instantiate(config)()
     check(panel)
     assert panel.label("gdp") == "GDP"
+
+
+def test_options_from_the_command_line(csv_file: Path) -> None:
+    overrides = [
+        "+source=csv",
+        f"source.path='{csv_file}'",
+        "source.unit='城市'",
+        "source.rename={gdp: output}",
+        "source.columns=[output]",
+        "source.variables={output: {label: GDP}}",
+    ]
+    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+        config = compose(overrides=overrides)
+    panel = instantiate(config.source)()
+    assert list(panel.columns) == ["output"]
+    assert panel.label("output") == "GDP"
