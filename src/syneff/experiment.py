@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax.monitoring
 
@@ -27,6 +27,7 @@ KEPT_PANELS = 16
 """Panels that a process keeps: more than the distinct prefixes of the paper's sweep; a panel of 284 x 17 takes about 1 MB."""
 
 
+@runtime_checkable
 class Estimating(Protocol):
     """What an experiment needs of an estimator."""
 

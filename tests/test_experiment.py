@@ -1,0 +1,114 @@
+"""Experiments: stages in order, a shared panel measured once, and what is kept of a run."""
+
+import numpy as np
+import pytest
+
+import syneff
+from syneff import experiment, record
+from syneff.experiment import Experiment
+from syneff.models.base import Spec
+from syneff.models.fixed_effects import FixedEffects
+from syneff.panel.panel import Truth, Variable
+
+from .panels import staggered
+
+MODEL = FixedEffects(Spec(outcome="y", treatment="treat", controls=("a",), cluster="unit"))
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    monkeypatch.setattr(experiment, "_measured", type(experiment._measured)())
+
+
+class Counted:
+    """A stage that counts its calls."""
+
+    def __init__(self, call):
+        self.call, self.calls = call, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        return self.call(*arguments)
+
+
+def add(name, values):
+    return Counted(lambda panel: panel.assign({name: values(panel)}))
+
+
+def config(*steps, seed=0):
+    return {"source": {"seed": seed}, "steps": {name: {"option": option} for name, option in steps}}
+
+
+def test_steps_run_in_order_before_the_estimate():
+    heard = []
+    steps = {"double": add("b", lambda panel: 2 * panel.column("b")), "shift": add("b", lambda panel: panel.column("b") + 1)}
+    run = experiment.run(Experiment("x", staggered, MODEL, steps), listen=heard.append)
+    assert heard == ["source", "double", "shift", "estimate"]
+    np.testing.assert_array_equal(run.panel.column("b"), 2 * staggered().column("b") + 1)
+    assert list(run.seconds) == ["source", "double", "shift", "estimate", "compile"]
+    assert run.shared == ()
+
+
+def test_cells_share_source_and_the_common_prefix_of_their_steps():
+    source, measure = Counted(staggered), add("m", lambda panel: panel.column("a"))
+    own = add("m", lambda panel: panel.column("m") * 2)
+    first = Experiment("one", source, MODEL, {"measure": measure}, config=config(("measure", 1)))
+    second = Experiment("two", source, MODEL, {"measure": measure, "own": own}, config=config(("measure", 1), ("own", 1)))
+    experiment.run(first)
+    run = experiment.run(second)
+    again = experiment.run(first)
+    assert (source.calls, measure.calls, own.calls) == (1, 1, 1)
+    assert run.shared == ("source", "measure")
+    assert again.shared == ("source", "measure")
+    np.testing.assert_array_equal(run.panel.column("m"), 2 * again.panel.column("m"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "data", "calls"),
+    [(config(("measure", 2)), "", (1, 2)), (config(("measure", 1), seed=1), "", (2, 2)), (config(("measure", 1)), "new", (2, 2))],
+)
+def test_what_differs_is_computed_again(changed, data, calls):
+    source, measure = Counted(staggered), add("m", lambda panel: panel.column("a"))
+    experiment.run(Experiment("one", source, MODEL, {"measure": measure}, config=config(("measure", 1))))
+    experiment.run(Experiment("two", source, MODEL, {"measure": measure}, config=changed, data=data))
+    assert (source.calls, measure.calls) == calls
+
+
+def test_kept_panels_are_bounded():
+    for seed in range(experiment.KEPT_PANELS + 3):
+        experiment.run(Experiment("x", staggered, MODEL, config=config(seed=seed)))
+    assert len(experiment._measured) == experiment.KEPT_PANELS
+
+
+def test_record_says_where_the_numbers_come_from(monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+
+    def source():
+        panel = staggered(missing=0.1)
+        known = panel.assign({}, variables={"a": Variable("A", "甲", "%")}, note="a note")
+        return type(panel)(**{**vars(known), "truth": Truth({"treat": 1.0}, "made up")})
+
+    given = {"source": {"_target_": "syneff.panel.sources.csv", "path": "cities.csv"}, "steps": {}}
+    cell = Experiment("x", source, MODEL, seed=5, experiment="table09", column=2, config=given)
+    run = experiment.run(cell)
+    manifest, frame = record.manifest(cell, run), record.tidy(cell, run)
+    rows = int(source().sample.sum())
+    assert manifest["sample"]["panel_rows"] == manifest["sample"]["rows"] == rows
+    assert manifest["sample"]["rows_of_weight_zero"] == 30 * 8 - rows
+    assert manifest["truth"] == {"coefficients": {"treat": 1.0}, "note": "made up"}
+    assert manifest["variables"]["a"] == {"label": "A", "label_zh": "甲", "unit": "%"}
+    assert (manifest["source"], manifest["job"], manifest["seed"]) == ("csv: cities.csv", "7_3", 5)
+    assert "a note" in manifest["warnings"]
+    assert manifest["versions"]["syneff"] == syneff.__version__
+    assert set(zip(frame["experiment"], frame["column"], strict=True)) == {("table09", 2)}
+    assert frame.columns.tolist() == (
+        "experiment column outcome term estimate std_error statistic p_value conf_low conf_high nobs n_units n_periods dof"
+    ).split()
+    assert record.draws(cell, run) is None
+    assert record.has_result(run)
+
+
+def test_a_source_is_named_by_its_function():
+    assert record.source_name({}) == "python"
+    assert record.source_name({"_target_": "syneff.panel.synthetic.synthetic", "units": 3}) == record.SYNTHETIC
