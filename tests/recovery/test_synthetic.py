@@ -96,7 +96,9 @@ def test_without_error_least_squares_is_exact():
     np.testing.assert_allclose(coef[len(dummies) :], [control.effect for control in CONTROLS.values()], atol=1e-10)
 
 
-@pytest.mark.parametrize(("units", "years"), [(40, np.arange(2010, 2018)), (284, YEARS)])
+@pytest.mark.parametrize(
+    ("units", "years"), [(40, np.arange(2010, 2018)), pytest.param(284, YEARS, marks=pytest.mark.slow)]
+)
 def test_the_pipeline_measures_the_outcome(units, years):
     country = draw_country(units, years, seed=2026)
     columns = {name: values.ravel() for name, values in country.columns.items()}
