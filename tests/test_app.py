@@ -31,7 +31,7 @@ def fail(panel, *, how):
 QUICK = """
 # @package _global_
 defaults:
-  - override /measure: none
+  - override /measure: null
   - override /estimator: describe
 name: {name}
 experiment: quick
@@ -163,7 +163,7 @@ def test_a_kill_leaves_nothing_half_written(own):
     process = subprocess.Popen(words, cwd=own, env={**os.environ, "PYTHONPATH": str(own)}, stdout=subprocess.DEVNULL)
     folder = own / "outputs" / "good"
     deadline = time.monotonic() + 120
-    while len(list(folder.glob("*/manifest.json"))) < 3 and time.monotonic() < deadline:
+    while len(list(folder.glob("*/manifest.json"))) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
