@@ -191,6 +191,17 @@ def test_warnings_name_their_columns_unless_all_share_them(tmp_path: Path) -> No
     assert re.search(r"Shared\.\s+Only here\.\s+\(1\)", text)
 
 
+def test_notes_of_every_exhibit_are_said_once_at_the_top(tmp_path: Path) -> None:
+    first, second = results.table03("1"), results.figure01()
+    first[1]["warnings"] = ["Everywhere.", "Table only."]
+    second[1]["warnings"] = ["Everywhere."]
+    reader = build(results.stored(first, second), tmp_path)
+    assert "Everywhere." in reader.text("")
+    assert "Everywhere." not in reader.text("table03") + reader.text("figure01")
+    assert "Table only." in reader.text("table03")
+    assert "Table only." not in reader.text("") + reader.text("figure01")
+
+
 def test_every_cell_of_a_figure_is_drawn(tmp_path: Path) -> None:
     first, second = results.figure01(), results.figure01()
     second = (second[0].assign(column="2"), {**second[1], "column": "2", "name": "figure01_2"})

@@ -47,7 +47,10 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def table_files(table: Table, folder: Path, name: str) -> dict[str, Path]:
-    """Write a table as csv, tex and html, and the numbers behind it as csv; return the paths by kind."""
+    """Write a table as csv, tex and html, and the numbers behind it as csv; return the paths by kind.
+
+    The html is a template's, not `maketables`': its tables have random identifiers and styles that leak into the page.
+    """
     return {
         "csv": write(folder / f"{name}.csv", to_frame(table).to_csv(index=False)),
         "tex": write(folder / f"{name}.tex", to_tex(table, name)),

@@ -58,14 +58,14 @@ class Section:
         """Where the true values come from."""
         return list(dict.fromkeys(cell.truth_note for cell in self.cells if cell.truth_note))
 
-    @property
-    def warnings(self) -> list[tuple[str, str]]:
-        """Notes of the run, each with the columns that have it (none named where all have it)."""
+    def notes(self, common: Sequence[str] = ()) -> list[tuple[str, str]]:
+        """Return the notes of the run that are not common to all exhibits, each with its columns unless all have it."""
         columns: dict[str, list[str]] = {}
         for cell in self.cells:
-            for note in cell.manifest.get("warnings") or ():
-                columns.setdefault(str(note), []).append(f"({cell.column})")
-        return [(note, "" if len(found) == len(self.cells) else ", ".join(found)) for note, found in columns.items()]
+            for note in _notes(cell):
+                columns.setdefault(note, []).append(f"({cell.column})")
+        own = {note: found for note, found in columns.items() if note not in common}
+        return [(note, "" if len(found) == len(self.cells) else ", ".join(found)) for note, found in own.items()]
 
     @property
     def diagnostics(self) -> list[tuple[str, list[str]]]:
@@ -127,6 +127,7 @@ def build(
         .render(
             sections=sections,
             absent=absent,
+            common=_common_notes(sections),
             paper=PAPER,
             synthetic=any(cell.synthetic for cell in cells),
             facts=provenance(cells),
@@ -135,6 +136,18 @@ def build(
         )
     )
     return write(target / "index.html", page)
+
+
+def _notes(cell: Cell) -> list[str]:
+    return list(dict.fromkeys(str(note) for note in cell.manifest.get("warnings") or ()))
+
+
+def _common_notes(sections: Sequence[Section]) -> list[str]:
+    """Return the notes that every cell of several exhibits has: they are said once, at the top."""
+    if len(sections) < 2:
+        return []
+    cells = [cell for section in sections for cell in section.cells]
+    return [note for note in _notes(cells[0]) if all(note in _notes(cell) for cell in cells)]
 
 
 def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> Section:

@@ -25,6 +25,7 @@ STATISTICS = {
     "r2_xtreg": "Within R² (xtreg)",
     "r2_within": "Within R² (absorbed)",
     "r2_within_adjusted": "Adj. within R² (absorbed)",
+    "r2_within_plm": "Adj. within R² (plm)",
     "r2": "R² (overall)",
     "r2_adjusted": "Adj. R² (overall)",
 }
