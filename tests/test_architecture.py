@@ -24,11 +24,11 @@ ARROWS = {
     "syneff.errors": (),
     "syneff.runtime": ("syneff.errors", "syneff.typing"),
     "syneff.command": ("syneff.errors",),
-    "syneff.options": ("syneff.errors",),
+    "syneff.nodes": ("syneff.errors",),
     "syneff.progress": (),
     "syneff.ledger": (),
     "syneff.store": ("syneff.ledger",),
-    "syneff.experiment": ("syneff.panel", "syneff.models.base", *FOUNDATIONS),
+    "syneff.experiment": ("syneff.nodes", "syneff.panel", "syneff.models.base", *FOUNDATIONS),
     "syneff.record": ("syneff.experiment", "syneff.panel", "syneff.models.base", *FOUNDATIONS),
     "syneff.panel": FOUNDATIONS,
     "syneff.numerics": FOUNDATIONS,
@@ -64,13 +64,17 @@ def imported(name, node):
         parents = package.split(".")[: len(package.split(".")) - node.level + 1]
         base = ".".join([*parents, *([node.module] if node.module else [])])
     return [
-        (f"{base}.{alias.name}", None) if f"{base}.{alias.name}" in MODULES else (base, alias.name) for alias in node.names
+        (f"{base}.{alias.name}", None) if f"{base}.{alias.name}" in MODULES else (base, alias.name)
+        for alias in node.names
     ]
 
 
 def imports(name):
     return [
-        pair for node in ast.walk(tree(name)) if isinstance(node, ast.Import | ast.ImportFrom) for pair in imported(name, node)
+        pair
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for pair in imported(name, node)
     ]
 
 
@@ -100,7 +104,7 @@ def test_there_is_no_circle():
     done, path = set(), []
 
     def visit(name):
-        assert name not in path, f"circle: {' -> '.join([*path[path.index(name):], name])}"
+        assert name not in path, f"circle: {' -> '.join([*path[path.index(name) :], name])}"
         if name not in done:
             path.append(name)
             for module in graph.get(name, []):

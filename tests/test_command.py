@@ -39,7 +39,9 @@ def test_the_run_and_the_swept_keys_are_named():
     assert "swept=[experiment,seed]" in words
 
 
-@pytest.mark.parametrize("value", ["a,b", "1,2", "[pop],[pop,fdi]", "range(1,4)", "glob(*)", "choice(a,b)", "{a:1},{a:2}"])
+@pytest.mark.parametrize(
+    "value", ["a,b", "1,2", "[pop],[pop,fdi]", "range(1,4)", "glob(*)", "choice(a,b)", "{a:1},{a:2}"]
+)
 def test_several_values_are_a_sweep(value):
     assert command.is_sweep(value)
 
@@ -50,7 +52,7 @@ def test_one_value_is_no_sweep(value):
 
 
 def test_unknown_experiment_names_the_nearest():
-    with pytest.raises(SpecError, match="unknown experiment 'tabel03'. Did you mean 'table03'"):
+    with pytest.raises(SpecError, match=r"unknown experiment 'tabel03'\. Did you mean 'table03'"):
         command.arguments(["experiment=tabel03"], "r")
 
 

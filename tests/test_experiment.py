@@ -41,7 +41,10 @@ def config(*steps, seed=0):
 
 def test_steps_run_in_order_before_the_estimate():
     heard = []
-    steps = {"double": add("b", lambda panel: 2 * panel.column("b")), "shift": add("b", lambda panel: panel.column("b") + 1)}
+    steps = {
+        "double": add("b", lambda panel: 2 * panel.column("b")),
+        "shift": add("b", lambda panel: panel.column("b") + 1),
+    }
     run = experiment.run(Experiment("x", staggered, MODEL, steps), listen=heard.append)
     assert heard == ["source", "double", "shift", "estimate"]
     np.testing.assert_array_equal(run.panel.column("b"), 2 * staggered().column("b") + 1)
@@ -53,7 +56,9 @@ def test_cells_share_source_and_the_common_prefix_of_their_steps():
     source, measure = Counted(staggered), add("m", lambda panel: panel.column("a"))
     own = add("m", lambda panel: panel.column("m") * 2)
     first = Experiment("one", source, MODEL, {"measure": measure}, config=config(("measure", 1)))
-    second = Experiment("two", source, MODEL, {"measure": measure, "own": own}, config=config(("measure", 1), ("own", 1)))
+    second = Experiment(
+        "two", source, MODEL, {"measure": measure, "own": own}, config=config(("measure", 1), ("own", 1))
+    )
     experiment.run(first)
     run = experiment.run(second)
     again = experiment.run(first)
@@ -65,7 +70,11 @@ def test_cells_share_source_and_the_common_prefix_of_their_steps():
 
 @pytest.mark.parametrize(
     ("changed", "data", "calls"),
-    [(config(("measure", 2)), "", (1, 2)), (config(("measure", 1), seed=1), "", (2, 2)), (config(("measure", 1)), "new", (2, 2))],
+    [
+        (config(("measure", 2)), "", (1, 2)),
+        (config(("measure", 1), seed=1), "", (2, 2)),
+        (config(("measure", 1)), "new", (2, 2)),
+    ],
 )
 def test_what_differs_is_computed_again(changed, data, calls):
     source, measure = Counted(staggered), add("m", lambda panel: panel.column("a"))
@@ -102,9 +111,8 @@ def test_record_says_where_the_numbers_come_from(monkeypatch):
     assert "a note" in manifest["warnings"]
     assert manifest["versions"]["syneff"] == syneff.__version__
     assert set(zip(frame["experiment"], frame["column"], strict=True)) == {("table09", 2)}
-    assert frame.columns.tolist() == (
-        "experiment column outcome term estimate std_error statistic p_value conf_low conf_high nobs n_units n_periods dof"
-    ).split()
+    columns = "experiment column outcome term estimate std_error statistic p_value conf_low conf_high nobs n_units n_periods dof"
+    assert " ".join(frame.columns) == columns
     assert record.draws(cell, run) is None
     assert record.has_result(run)
 

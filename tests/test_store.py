@@ -9,7 +9,12 @@ import pytest
 
 from syneff import store
 
-CONFIG = {"name": "a", "seed": 1, "source": {"_target_": "x.csv", "path": "none.csv"}, "steps": {"lag": {"by": 1}, "log": {}}}
+CONFIG = {
+    "name": "a",
+    "seed": 1,
+    "source": {"_target_": "x.csv", "path": "none.csv"},
+    "steps": {"lag": {"by": 1}, "log": {}},
+}
 
 
 def rows(experiment="table", column=1, estimate=0.5):

@@ -14,10 +14,9 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -26,17 +25,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from hydra.experimental.callback import Callback
-from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 import syneff
-from syneff import command, ledger, options
+from syneff import command, ledger, nodes
 from syneff.errors import SyneffError, unknown_name
 from syneff.progress import Bar
-
-if TYPE_CHECKING:  # the modules themselves import JAX and pandas: only a cell that must be computed pays for them
-    from syneff.experiment import Experiment
 
 KEYED = ("name", "experiment", "column", "seed", "source", "steps", "estimator")
 """What a result depends on; the rest of the configuration says where it is computed and how it is shown."""
@@ -161,9 +156,10 @@ def _compute(config: DictConfig, folder: Path) -> bool:
     key = store.key(keyed, data, version=syneff.__version__)
     if not plain["force"] and store.is_finished(folder, key):
         return False
+    # Only a cell that must be computed waits for JAX and pandas.
     from syneff import experiment, record, runtime
 
-    built = make_experiment(plain, data)
+    built = experiment.from_config(plain, data)
     runtime.configure(plain["compute"]["platform"], plain["compute"]["cache"])
     run = experiment.run(built, listen=lambda stage: _session.bar.stage(folder.name, stage))
     if not record.has_result(run):
@@ -171,41 +167,6 @@ def _compute(config: DictConfig, folder: Path) -> bool:
     manifest = {"key": key, **record.manifest(built, run), "config": keyed}
     store.save(folder, record.tidy(built, run), record.draws(built, run), manifest=manifest, config=plain)
     return True
-
-
-def make_experiment(plain: Mapping[str, Any], data: str = "") -> "Experiment":
-    """Make an experiment from a resolved configuration; every option is checked before anything is read.
-
-    Parameters
-    ----------
-    plain
-        The resolved configuration as plain dictionaries and lists.
-    data
-        Hash of the files that it names.
-    """
-    from syneff.experiment import Experiment
-
-    # A step is switched off by steps.name=null.
-    steps = {name: node for name, node in plain["steps"].items() if node is not None}
-    options.check(plain["source"], "source", free=0)
-    options.check(plain["estimator"], "estimator")
-    for name, node in steps.items():
-        options.check(node, f"steps.{name}", free=1)
-    return Experiment(
-        name=plain["name"],
-        source=_make(plain["source"], partial=True),
-        estimator=_make(plain["estimator"]),
-        steps={name: _make(node, partial=True) for name, node in steps.items()},
-        seed=plain["seed"],
-        experiment=plain["experiment"],
-        column=plain["column"],
-        config={"source": plain["source"], "steps": steps},
-        data=data,
-    )
-
-
-def _make(node: Mapping[str, Any], partial: bool = False) -> Any:
-    return instantiate({**node, "_partial_": True} if partial else dict(node), _convert_="object")
 
 
 def _cell_name(config: DictConfig) -> str:
@@ -270,12 +231,12 @@ def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | Non
     plain: dict[str, Any] = OmegaConf.to_container(config.report, resolve=True)  # type: ignore[assignment]
     if not plain.get("exhibits"):
         return None
-    options.check(plain, "report")
+    nodes.check(plain, "report")
     from syneff import store
     from syneff.report import page
 
     results = store.read(folder, finished)
-    exhibits = {name: _make(node) for name, node in plain["exhibits"].items()}
+    exhibits = {name: nodes.make(node) for name, node in plain["exhibits"].items()}
     return Path(page.build(results.tidy, results.manifests, results.draws, exhibits, folder))
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax.monitoring
 
+from syneff import nodes
 from syneff.models.base import Estimate
 from syneff.panel.panel import Panel
 
@@ -100,6 +101,40 @@ class _Measured:
 
 _measured: OrderedDict[str, _Measured] = OrderedDict()
 _compiled: list[float] = []
+
+
+def from_config(config: Mapping[str, Any], data: str = "") -> Experiment:
+    """Make an experiment from a resolved configuration; every option is checked before anything is read.
+
+    Parameters
+    ----------
+    config
+        Plain dictionaries and lists: ``name``, ``experiment``, ``column``, ``seed``, and the nodes ``source``, ``steps`` and
+        ``estimator``. A step that is null is left out.
+    data
+        Hash of the files that it names.
+
+    Raises
+    ------
+    SpecError
+        If an option is unknown, missing, of the wrong type, or not allowed by what it is given to.
+    """
+    steps = {name: node for name, node in config["steps"].items() if node is not None}
+    nodes.check(config["source"], "source", free=0)
+    nodes.check(config["estimator"], "estimator")
+    for name, node in steps.items():
+        nodes.check(node, f"steps.{name}", free=1)
+    return Experiment(
+        name=config["name"],
+        source=nodes.make(config["source"], partial=True),
+        estimator=nodes.make(config["estimator"]),
+        steps={name: nodes.make(node, partial=True) for name, node in steps.items()},
+        seed=config["seed"],
+        experiment=config["experiment"],
+        column=config["column"],
+        config={"source": config["source"], "steps": steps},
+        data=data,
+    )
 
 
 def run(experiment: Experiment, listen: Callable[[str], None] = lambda stage: None) -> Run:

@@ -5,9 +5,9 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from syneff import app, options
+from syneff import app, nodes
 from syneff.command import conf_directory
-from syneff.experiment import Experiment
+from syneff.experiment import Experiment, from_config
 
 CONF = conf_directory()
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -17,7 +17,9 @@ GIVEN = {f"source={kind}": [f"source.path=panel.{kind}"] for kind in ("csv", "pa
 # Launchers whose Hydra plugin is an extra of its own.
 EXTRA = {"launcher=slurm": "hydra_plugins.hydra_submitit_launcher"}
 CHOICES = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("experiment", "sweep")
+    f"{path.parent.name}={path.stem}"
+    for path in CONF.glob("*/*.yaml")
+    if path.parent.name not in ("experiment", "sweep")
 )
 
 
@@ -33,7 +35,7 @@ def plain(config):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiments_can_be_made(name):
     config = plain(composed(f"experiment={name}"))
-    built = app.make_experiment(config)
+    built = from_config(config)
     assert isinstance(built, Experiment)
     assert config["name"] == name, "an experiment is called as its file"
     assert name.startswith(config["experiment"]), "a column is called <exhibit>_<column>"
@@ -45,8 +47,8 @@ def test_choices_can_be_made(choice):
     if choice in EXTRA:
         pytest.importorskip(EXTRA[choice], reason="needs the extra that brings the launcher")
     config = plain(composed(choice, *GIVEN.get(choice, [])))
-    assert app.make_experiment(config).name == "baseline"
-    options.check(config["report"], "report")
+    assert from_config(config).name == "baseline"
+    nodes.check(config["report"], "report")
 
 
 @pytest.mark.parametrize("name", SWEEPS)

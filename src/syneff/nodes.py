@@ -1,10 +1,11 @@
-"""Check the options of a configuration node against the signature of its target.
+"""Nodes of the configuration: check them against the signature of their target, and make what they describe.
 
 Every noun of the configuration names a Python callable as `_target_`; its parameters are the options. So a misspelt option or a
 word where a number belongs is caught here, before any data is read, with the names and types that the callable itself declares,
-and a new source, step or estimator needs no schema of its own.
+and a new source, step or estimator needs no schema of its own. `_partial_: true` makes a function of what is left open.
 """
 
+import functools
 import importlib
 import inspect
 import types
@@ -15,7 +16,7 @@ from typing import Any
 
 from syneff.errors import SpecError, unknown_name
 
-_RESERVED = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+_RESERVED = ("_target_", "_partial_", "_convert_")
 _REST = "**"
 
 
@@ -47,6 +48,39 @@ def check(node: object, where: str, free: int | None = None) -> None:
             check(value, f"{where}[{number}]")
 
 
+def make(node: Any, partial: bool = False) -> Any:
+    """Make what a node describes, and what is inside it first.
+
+    Parameters
+    ----------
+    node
+        A part of the configuration that `check` has passed.
+    partial
+        Return the function with its options filled in, whatever the node says.
+
+    Returns
+    -------
+    Any
+        What the target returns; the node itself where it has no target. A list becomes a tuple where the target asks for one.
+    """
+    if isinstance(node, list):
+        return [make(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    made = {key: make(value) for key, value in node.items() if key not in _RESERVED}
+    if "_target_" not in node:
+        return made
+    target = locate(str(node["_target_"]), "configuration")
+    hints, _ = _parameters(target, free=0)
+    made = {key: tuple(value) if _asks_for_tuple(value, hints.get(key)) else value for key, value in made.items()}
+    return functools.partial(target, **made) if partial or node.get("_partial_") else target(**made)
+
+
+def _asks_for_tuple(value: object, hint: Any) -> bool:
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return isinstance(value, list) and any((typing.get_origin(kind) or kind) is tuple for kind in kinds)
+
+
 def _check_target(node: Mapping[str, Any], where: str, free: int | None) -> None:
     target = locate(str(node["_target_"]), where)
     allowed, required = _parameters(target, free or 0)
@@ -58,8 +92,7 @@ def _check_target(node: Mapping[str, Any], where: str, free: int | None) -> None
         if not fits(value, allowed.get(key, Any)):
             raise SpecError(f"{where}.{key} must be {_spell(allowed[key])}, not {value!r}.")
     missing = [name for name in required if name not in node]
-    is_open = "_args_" in node or (free is None and node.get("_partial_"))
-    if missing and not is_open:
+    if missing and not (free is None and node.get("_partial_")):
         raise SpecError(f"{where}.{missing[0]} is not set. Give it: {where}.{missing[0]}=...")
 
 

@@ -1,12 +1,13 @@
-"""Options: a misspelt name or a wrong type is found from the callable's own signature."""
+"""Nodes: a misspelt name or a wrong type is found from the callable's own signature; what is right is made."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 import pytest
 
-from syneff import options
+from syneff import nodes
 from syneff.errors import SpecError
 
 
@@ -24,6 +25,13 @@ def source(path: str | Path | None, **more: Unpack[More]) -> object:
 
 def anything(**rest: Any) -> object:
     return rest
+
+
+@dataclass(frozen=True)
+class Spec:
+    names: tuple[str, ...] | None
+    inner: Any = None
+    plain: Sequence[str] = ()
 
 
 HERE = __name__
@@ -56,14 +64,14 @@ def node(name, **given):
     ],
 )
 def test_values_fit_their_types(value, hint, fitting):
-    assert options.fits(value, hint) is fitting
+    assert nodes.fits(value, hint) is fitting
 
 
 def test_what_is_right_passes():
-    options.check(node("step", columns=["a"], by=2), "steps.lag", free=1)
-    options.check(node("source", path=None, columns=["a"]), "source", free=0)
-    options.check(node("anything", x=1), "report")
-    options.check({"exhibits": [node("step", _partial_=True)]}, "report")
+    nodes.check(node("step", columns=["a"], by=2), "steps.lag", free=1)
+    nodes.check(node("source", path=None, columns=["a"]), "source", free=0)
+    nodes.check(node("anything", x=1), "report")
+    nodes.check({"exhibits": [node("step", _partial_=True)]}, "report")
 
 
 @pytest.mark.parametrize(
@@ -82,4 +90,11 @@ def test_what_is_right_passes():
 )
 def test_what_is_wrong_is_named(given, free, message):
     with pytest.raises(SpecError, match=message):
-        options.check(given, "k", free=free)
+        nodes.check(given, "k", free=free)
+
+
+def test_what_a_node_describes_is_made():
+    made = nodes.make(node("Spec", names=["a", "b"], inner=node("Spec", names=[]), plain=["x"]))
+    assert made == Spec(("a", "b"), Spec(()), ["x"])
+    assert nodes.make(node("step", columns=["a"]), partial=True)("panel") == ("panel", ["a"], 1, "a")
+    assert nodes.make({"exhibits": [node("anything", x=[1], _partial_=True)]})["exhibits"][0](y=2) == {"x": [1], "y": 2}
