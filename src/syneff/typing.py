@@ -8,6 +8,7 @@ axis          meaning
 ``unit``      cross-sectional unit (a city)
 ``period``    period (a year)
 ``k``         regressor, or coefficient
+``term``      coefficient, constants included
 ``draw``      draw of a resampling scheme
 ``dmu``       decision-making unit (a city-year, in DEA)
 ``input``     input of a technology

@@ -87,7 +87,7 @@ class EventStudy(Estimator):
         """Estimate the coefficients of all bins, their support, and the joint test of those before the base."""
         estimate = FixedEffects(self.spec).fit(design)
         before = np.asarray([bin < self.base for bin in self.bins] + [False] * (len(estimate.names) - len(self.bins)))
-        seen = (design.regressors * (design.weights > 0)[:, :, None]).sum(1) > 0
+        seen = (design.regressors * (design.weights > 0).astype(float)[:, :, None]).sum(1) > 0
         in_bins = jnp.arange(len(estimate.names)) < len(self.bins)
         padding = jnp.zeros(len(estimate.names) - len(design.names))
         support = jnp.where(in_bins, jnp.concatenate([seen.sum(0).astype(float), padding]), jnp.nan)

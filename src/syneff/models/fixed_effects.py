@@ -165,8 +165,8 @@ class FixedEffects(Estimator):
         return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
 
     def _covariance(
-        self, design: Design, influence: UnitPeriodK, residuals: UnitPeriod, counts: Counts
-    ) -> Float[Array, "k k"]:
+        self, design: Design, influence: Float[Array, "unit period term"], residuals: UnitPeriod, counts: Counts
+    ) -> Float[Array, "term term"]:
         free = counts.rows - counts.parameters
         if self.spec.covariance == "iid":
             variance = (design.weights * residuals**2).sum() / free
@@ -178,7 +178,11 @@ class FixedEffects(Estimator):
         return meat * small_sample_factor(rule, counts)
 
     def _variances(
-        self, design: Design, treatments: UnitPeriodK, residuals: UnitPeriodK, counts: Counts
+        self,
+        design: Design,
+        treatments: Float[Array, "unit period draw"],
+        residuals: Float[Array, "unit period draw"],
+        counts: Counts,
     ) -> Float[Array, " draw"]:
         """Meat of each draw, small-sample factor included."""
         weights = design.weights[:, :, None]
@@ -198,7 +202,7 @@ class FixedEffects(Estimator):
 
 def _with_constants(
     design: Design, regressors: UnitPeriodK, fit: LeastSquares, means: list[UnitPeriod]
-) -> tuple[Float[Array, " k"], UnitPeriodK]:
+) -> tuple[Float[Array, " term"], Float[Array, "unit period term"]]:
     """Append constants ``g'(y - X b)`` to the coefficients, and their derivatives to the influence."""
     influence = jnp.einsum("kl,itl->itk", fit.inverse, regressors * design.weights[:, :, None])
     coef, parts = [fit.coef], [influence]

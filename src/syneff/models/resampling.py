@@ -166,7 +166,7 @@ def randomisation(actual: Estimate, drawn: Estimate, term: str) -> tuple[Test, d
     near = 1.0 - 1e-12
 
     def pvalue(extreme: Array) -> Array:
-        return (1.0 + extreme.sum()) / (1.0 + n)
+        return (1.0 + extreme.sum().astype(float)) / (1.0 + n)
 
     two_sided = pvalue(jnp.abs(draws) >= jnp.abs(value) * near)
     t_draws = jnp.abs(draws / errors)
