@@ -109,6 +109,13 @@ def test_a_row_without_a_city() -> None:
     assert f"no unit is given in row 5 of the table {frame.loc[4, 'year']}. Fill column 'city'." in message(frame)
 
 
+def test_rows_without_a_city_are_not_called_duplicates() -> None:
+    frame = rows().assign(city=lambda each: each["city"].where(each["year"] != 2006))
+    found = message(frame)
+    assert found.startswith("no unit is given in row")
+    assert "more than one row" not in found
+
+
 def test_text_that_changes_within_a_city() -> None:
     assert "column 'province' is text, so it must not change within a unit, but it differs" in message(
         put("Wuhan", 2006, "province", "Hunan")
@@ -160,6 +167,9 @@ def test_a_treatment_outside_the_sample_does_not_count() -> None:
     frame = put("Beijing", 2006, "treat", None).assign(w=1.0)
     frame.loc[at(frame, "Beijing", 2006), "w"] = 0.0
     Panel.from_frame(frame, "city", "year", weight="w", treatment="treat")
+    early = put("Anqing", 2005, "treat", 1).assign(w=1.0)
+    early.loc[at(early, "Anqing", 2005), "w"] = 0.0
+    Panel.from_frame(early, "city", "year", weight="w", treatment="treat")
 
 
 def test_all_errors_come_at_once() -> None:

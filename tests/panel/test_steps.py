@@ -56,6 +56,7 @@ def test_winsorise_clips_at_the_percentiles_of_the_sample(lower: float, upper: f
     rng = np.random.default_rng(1)
     values = rng.standard_cauchy(size=(2, 101))
     values[0, 5] = NAN
+    values[1, 7:9] = [1e9, -1e9]
     before = panel(x=values.tolist())
     weights = np.ones((2, 101))
     weights[1, 7:9] = 0.0

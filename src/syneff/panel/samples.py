@@ -114,7 +114,7 @@ def balance(panel: Panel, *, columns: Sequence[str]) -> Panel:
     entered = panel.sample.any(axis=1)
     lacking = {"whole row": ~panel.sample} | {name: panel.sample & np.isnan(panel.column(name)) for name in columns}
     years = {name: (cells & active).sum(axis=1) for name, cells in lacking.items()}
-    complete = entered & ~np.any([count > 0 for count in years.values()], axis=0)
+    complete = ~np.any([count > 0 for count in years.values()], axis=0)
     if not complete.any():
         worst = max(years, key=lambda name: int((years[name][entered] > 0).sum()))
         raise DataError(
