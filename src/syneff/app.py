@@ -100,6 +100,7 @@ class Watch(Callback):
 def main() -> int:
     """Run the command line; return the exit status."""
     words = sys.argv[1:]
+    _session.bar, _session.config = Bar(), None
     _session.traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         if command.wants_help(words):

@@ -98,6 +98,10 @@ def arguments(argv: Sequence[str], run: str) -> list[str]:
             f"experiment={given['experiment']} and sweep={given['sweep']} exclude each other: a sweep names its own "
             "experiments. Leave one of the two out."
         )
+    for key, value in given.items():
+        options = [name for folder in _folders(argv) for name in _options(folder, key)]
+        if value in ("null", "") and options:  # Hydra would answer with a traceback
+            raise SpecError(unknown_name(key, value, options))
     words = list(argv)
     if "experiment" in given:
         words = _with_experiment(words, given)
