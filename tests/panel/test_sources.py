@@ -156,6 +156,8 @@ def test_a_path_that_does_not_exist_or_is_not_given(csv_file: Path) -> None:
         DataError, match=r"source\.path=.*panle\.csv: there is no such file\. Did you mean '.*panel\.csv'\?"
     ):
         sources.csv(csv_file.with_name("panle.csv"), "city", "year")
+    with pytest.raises(DataError, match=r"source\.path=.* is a folder"):
+        sources.csv(csv_file.parent, "city", "year")
     with pytest.raises(DataError, match=r"source\.path is not set"):
         sources.csv(None, "city", "year")
     with pytest.raises(DataError, match=r"source\.units_path=nowhere\.csv: there is no such file"):

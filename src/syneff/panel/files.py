@@ -87,6 +87,8 @@ def _existing(path: str | Path | None, option: str) -> Path:
     file = Path(path).expanduser()
     if file.is_file():
         return file
+    if file.is_dir():
+        raise DataError(f"{option}={path} is a folder. Give the path of a file in it.")
     names = [each.name for each in file.parent.iterdir()] if file.parent.is_dir() else []
     near = get_close_matches(file.name, names, n=1, cutoff=0.5)
     where = "" if file.is_absolute() else f" below {Path.cwd()}"

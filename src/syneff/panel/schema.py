@@ -179,8 +179,9 @@ def _gaps(period: pd.Series) -> list[str]:
 def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[str]) -> list[Rule]:
     numeric = [rule.column for rule in _number_rules(frame, {unit, period})]
     fixed = [name for name in frame.columns if name not in {unit, period} and (name in traits or name not in numeric)]
-    by_unit = frame.loc[numbers(frame[period]).sort_values().index].groupby(unit, sort=False, dropna=False)
+    by_unit = frame.loc[numbers(frame[period]).sort_values().index].groupby(unit, sort=False)
     first = {name: by_unit[name].transform("first") for name in fixed}
+    nowhere = frame[unit].isna()
     return [
         Rule(
             unit,
@@ -197,7 +198,7 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
         ),
         Rule(
             period,
-            lambda cells: ~frame.duplicated([unit, period]) | frame[unit].isna(),
+            lambda cells: ~frame.duplicated([unit, period]) | nowhere,
             "more than one row for {cells}. Keep one row a city-year, or add them up.",
             shows_value=False,
             missing_too=True,
@@ -206,7 +207,7 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
         *(
             Rule(
                 name,
-                lambda cells, name=name: cells == first[name].loc[cells.index],  # type: ignore[misc]
+                lambda cells, name=name: (cells == first[name].loc[cells.index]) | nowhere.loc[cells.index],  # type: ignore[misc]
                 f"column {name!r} {'is a trait' if name in traits else 'is text'}, so it must not change within a unit, "
                 "but it differs from the unit's first value in {cells}. Mend the cells, or leave the column out.",
             )
