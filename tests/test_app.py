@@ -150,10 +150,10 @@ def test_an_interrupt_is_clean(syneff, own):
 
 def test_swept_options_make_cells_of_their_own(syneff, own):
     answer = syneff(
-        own,
         "--config-dir",
         "mine",
         "compute=test",
+        "report=none",
         "experiment=good",
         "-m",
         "seed=1,2",

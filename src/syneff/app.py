@@ -55,6 +55,7 @@ class Config:
     seed: int = 0
     draws: int = 1000
     source: dict[str, Any] = field(default_factory=dict)
+    measure: dict[str, Any] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)
     spec: dict[str, Any] = field(default_factory=dict)
     estimator: dict[str, Any] = field(default_factory=dict)
@@ -78,6 +79,10 @@ class Session:
     traceback: bool = False
     config: DictConfig | None = None
 
+    def reset(self, show_tracebacks: bool) -> None:
+        """Begin anew: `main` may be called more than once in a process."""
+        self.bar, self.traceback, self.config = Bar(), show_tracebacks, None
+
 
 # Hydra makes callbacks from yaml and calls `cell` with a configuration alone, so what they share stands in the module.
 _session = Session()
@@ -100,8 +105,7 @@ class Watch(Callback):
 def main() -> int:
     """Run the command line; return the exit status."""
     words = sys.argv[1:]
-    _session.bar, _session.config = Bar(), None
-    _session.traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    _session.reset(show_tracebacks=os.environ.get("HYDRA_FULL_ERROR") == "1")
     try:
         if command.wants_help(words):
             print(command.help_text(words))
