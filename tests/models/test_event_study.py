@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 from syneff.errors import DataError, SpecError
-from syneff.models.base import Spec
+from syneff.models.base import Spec, jit_fit
 from syneff.models.event_study import EventStudy, f_survival
 from syneff.models.fixed_effects import FixedEffects
 from tests.panels import staggered
@@ -114,7 +115,7 @@ def test_vmap_over_outcomes_equals_single_fits():
     model = EventStudy(replace(SPEC, controls=()), window=(-3, 3))
     design = model.design(panel)
     outcomes = jnp.asarray(np.random.default_rng(1).normal(size=(3, *panel.shape)))
-    batch = model.fit_outcomes(design, outcomes)
-    single = model.fit(replace(design, outcome=outcomes[1]))
+    batch = jax.jit(model.fit_outcomes)(design, outcomes)
+    single = jit_fit(model, replace(design, outcome=outcomes[1]))
     np.testing.assert_allclose(batch.coef[1], single.coef, rtol=1e-10)
     np.testing.assert_allclose(batch.tests[0].pvalue[1], single.tests[0].pvalue, rtol=1e-8)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syneff.errors import DataError, SpecError
-from syneff.models.base import Spec, Status
+from syneff.models.base import Spec, Status, jit_fit
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Panel
 from tests.panels import staggered
@@ -154,7 +154,7 @@ def test_fit_treatments_is_refitting(options, missing):
     treatments = jnp.asarray(np.random.default_rng(0).permuted(np.repeat(panel.column("treat")[None], 7, 0), axis=1))
     batch = jax.jit(model.fit_treatments)(design, treatments)
     for draw, treatment in enumerate(treatments):
-        single = model.fit(model.with_treatment(design, treatment))
+        single = jit_fit(model, model.with_treatment(design, treatment))
         np.testing.assert_allclose(batch.coef[draw, 0], single.coef[0], rtol=1e-11)
         np.testing.assert_allclose(batch.cov[draw, 0, 0], single.cov[0, 0], rtol=1e-10)
         assert float(batch.dof[draw]) == float(single.dof)
@@ -166,13 +166,13 @@ def test_generic_batch_verbs_are_refitting():
     design = model.design(panel)
     rng = np.random.default_rng(1)
     weights = jnp.asarray(rng.multinomial(30, np.ones(30) / 30, size=5).astype(float))
-    batch = model.fit_weights(design, weights)
+    batch = jax.jit(model.fit_weights)(design, weights)
     for draw in range(5):
         reweighted = panel.reweight(panel.weights * np.asarray(weights[draw])[:, None])
         coef, _ = refit(reweighted, SPEC)
         np.testing.assert_allclose(batch.coef[draw, :3], coef, rtol=1e-10)
     outcomes = jnp.asarray(rng.normal(size=(4, *panel.shape)))
-    batch = model.fit_outcomes(design, outcomes)
+    batch = jax.jit(model.fit_outcomes)(design, outcomes)
     for draw in range(4):
         coef, cov = refit(panel.assign({"y": np.asarray(outcomes[draw])}), SPEC)
         np.testing.assert_allclose(batch.coef[draw, :3], coef, rtol=1e-9, atol=1e-13)

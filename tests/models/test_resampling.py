@@ -45,8 +45,8 @@ def test_cohorts_keep_their_sizes_and_leave_units_outside_alone():
     cohorts = jnp.asarray([2, 2, 4, 8, 8, 8, 8, 5])
     units = jnp.asarray([0, 1, 2, 3, 4, 5])
     seen = set()
-    for key in jax.random.split(jax.random.key(0), 50):
-        drawn = np.asarray(assign_cohorts(key, cohorts, units))
+    keys = jax.random.split(jax.random.key(0), 50)
+    for drawn in np.asarray(jax.vmap(lambda key: assign_cohorts(key, cohorts, units))(keys)):
         assert sorted(drawn[:6]) == sorted(np.asarray(cohorts[:6]))
         assert tuple(drawn[6:]) == (8, 5)
         seen.add(tuple(drawn))
@@ -56,7 +56,9 @@ def test_cohorts_keep_their_sizes_and_leave_units_outside_alone():
 def test_years_treats_as_many_and_uses_every_real_year_alike():
     cohorts = jnp.asarray([2] * 9 + [5] + [8] * 30)
     units = jnp.arange(40)
-    drawn = np.stack([assign_years(key, cohorts, units, 8) for key in jax.random.split(jax.random.key(0), 400)])
+    drawn = np.asarray(
+        jax.vmap(lambda key: assign_years(key, cohorts, units, 8))(jax.random.split(jax.random.key(0), 400))
+    )
     assert ((drawn < 8).sum(1) == 10).all()
     assert set(np.unique(drawn)) == {2, 5, 8}
     share = (drawn == 2).sum() / (drawn < 8).sum()
@@ -99,7 +101,7 @@ def test_an_effect_is_found():
 
 
 def test_bad_options():
-    with pytest.raises(SpecError, match="estimator.assign"):
+    with pytest.raises(SpecError, match=r"estimator.assign"):
         Placebo(MODEL, assign="cities")
     with pytest.raises(SpecError, match="draws=0"):
         Placebo(MODEL, draws=0)

@@ -143,7 +143,9 @@ class Estimator(ABC):
 
     def with_treatment(self, design: Design, treatment: UnitPeriod) -> Design:
         """Return the design with another treatment ``[unit period]`` in its first regressor."""
-        return replace(design, regressors=design.regressors.at[:, :, 0].set(jnp.where(design.weights > 0, treatment, 0.0)))
+        return replace(
+            design, regressors=design.regressors.at[:, :, 0].set(jnp.where(design.weights > 0, treatment, 0.0))
+        )
 
     def fit_treatments(self, design: Design, treatments: Draws) -> Estimate:
         """Estimate under each treatment ``[draw unit period]``."""
@@ -155,7 +157,9 @@ class Estimator(ABC):
 
     def fit_outcomes(self, design: Design, outcomes: Draws) -> Estimate:
         """Estimate with each outcome ``[draw unit period]``."""
-        return _map_fits(lambda each: self.fit(replace(design, outcome=jnp.where(design.weights > 0, each, 0.0))), outcomes)
+        return _map_fits(
+            lambda each: self.fit(replace(design, outcome=jnp.where(design.weights > 0, each, 0.0))), outcomes
+        )
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Estimate on a panel.

@@ -10,7 +10,9 @@ coefficients before the base period are tested jointly (``pre_trend``).
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
@@ -64,7 +66,7 @@ class EventStudy(Estimator):
             If no treated unit is seen in the base period.
         """
         path, design = treatment_path(panel, self.spec), build_design(panel, self.spec)
-        event = np.asarray(event_time(path))
+        event = np.asarray(jax.jit(event_time)(path))
         binned = np.clip(event, *self.window)
         inside = np.asarray(design.weights) > 0
         if not (inside & (binned == self.base) & np.isfinite(event)).any():
@@ -73,14 +75,14 @@ class EventStudy(Estimator):
                 f"EventStudy: no treated unit is seen at event time {self.base}, the base. "
                 f"Event times in the sample: {seen}. Choose another base."
             )
-        dummies = self._dummies(path, design.weights)
+        dummies = event_dummies(path, design.weights, self.window, self.bins)
         names = tuple(f"event[{bin}]" for bin in self.bins)
         regressors = jnp.concatenate([dummies, design.regressors[:, :, 1:]], axis=2)
         return replace(design, regressors=regressors, names=(*names, *design.names[1:]))
 
     def with_treatment(self, design: Design, treatment: UnitPeriod) -> Design:
         """Return the design with the event dummies of another treatment path ``[unit period]``."""
-        dummies = self._dummies(treatment, design.weights)
+        dummies = event_dummies(treatment, design.weights, self.window, self.bins)
         return replace(design, regressors=design.regressors.at[:, :, : len(self.bins)].set(dummies))
 
     def fit(self, design: Design) -> Estimate:
@@ -94,11 +96,15 @@ class EventStudy(Estimator):
         tests = (wald_test("pre_trend", estimate, np.flatnonzero(before)),) if before.any() else ()
         return replace(estimate, stats={**estimate.stats, "support_units": support}, tests=tests)
 
-    def _dummies(self, treatment: UnitPeriod, weights: UnitPeriod) -> UnitPeriodK:
-        binned = jnp.clip(event_time(treatment), *(float(end) for end in self.window))
-        bins = jnp.asarray(self.bins, dtype=float)
-        hit = (binned[:, :, None] == bins[None, None, :]) & (weights > 0)[:, :, None]
-        return hit.astype(float)
+
+@partial(jax.jit, static_argnums=(2, 3))
+def event_dummies(
+    treatment: UnitPeriod, weights: UnitPeriod, window: tuple[int, int], bins: tuple[int, ...]
+) -> UnitPeriodK:
+    """Return one dummy a bin ``[unit period bin]`` of event time, its ends pooled; 0 where the weight is 0."""
+    binned = jnp.clip(event_time(treatment), *(float(end) for end in window))
+    hit = (binned[:, :, None] == jnp.asarray(bins, dtype=float)[None, None, :]) & (weights > 0)[:, :, None]
+    return hit.astype(float)
 
 
 def adoption(treatment: UnitPeriod) -> Int[Array, " unit"]:

@@ -85,9 +85,9 @@ class Placebo:
             )
         treatment = treatment_path(panel, self.model.spec)
         design = self.model.design(panel)
-        units = jnp.flatnonzero((design.weights > 0).any(1))
+        units = jnp.asarray(np.flatnonzero((np.asarray(design.weights) > 0).any(1)))
         keys = draw_keys(key_for(seed, name), jnp.arange(self.draws))
-        drawn = self._fit_draws(design, adoption(treatment), units, keys)
+        drawn = self._fit_draws(design, jax.jit(adoption)(treatment), units, keys)
         test, stats = randomisation(actual, drawn, self.model.spec.treatment)
         return replace(actual, draws=drawn, tests=(*actual.tests, test), stats={**actual.stats, **stats})
 
@@ -101,7 +101,9 @@ class Placebo:
         for start in track(starts, "placebo draws", transient=True, disable=self.draws < PROGRESS_FROM):
             taken = np.minimum(np.arange(start, start + chunk), self.draws - 1)
             parts.append(_fit_chunk(self.model, self.assign, design, cohorts, (units, keys[taken])))
-        return cast(Estimate, jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[: self.draws], *parts))
+        # Joined on the host: there, shapes that occur once need no compilation.
+        joined = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)[: self.draws]), *parts)
+        return cast(Estimate, joined)
 
 
 def assign_cohorts(key: Key, cohorts: Int[Array, " unit"], units: Int[Array, " sampled"]) -> Int[Array, " unit"]:
@@ -159,34 +161,33 @@ def randomisation(actual: Estimate, drawn: Estimate, term: str) -> tuple[Test, d
         error of the p-value, the share of draws with p < .1, mean, standard deviation and quantiles of the draws.
     """
     which, place = actual.names.index(term), drawn.names.index(term)
-    value, error = actual.coef[which], actual.std_error[which]
-    draws, errors = drawn.coef[:, place], drawn.std_error[:, place]
-    n = draws.shape[0]
+    value, t_value = float(actual.coef[which]), float(actual.coef[which] / actual.std_error[which])
+    draws, errors = np.asarray(drawn.coef[:, place]), np.asarray(drawn.std_error[:, place])
+    n, t_draws = draws.size, draws / errors
     # A draw equal to the estimate up to rounding counts as a tie: such draws occur in small samples.
-    near = 1.0 - 1e-12
+    slack = abs(value) * 1e-12
 
-    def pvalue(extreme: Array) -> Array:
-        return (1.0 + extreme.sum().astype(float)) / (1.0 + n)
+    def pvalue(extreme: np.ndarray) -> float:
+        return float((1 + extreme.sum()) / (1 + n))
 
-    two_sided = pvalue(jnp.abs(draws) >= jnp.abs(value) * near)
-    t_draws = jnp.abs(draws / errors)
-    rejected = 2.0 * special.stdtr(np.asarray(drawn.dof), -np.asarray(t_draws)) < 0.1
-    quantiles = jnp.quantile(draws, jnp.asarray([0.025, 0.5, 0.975]))
+    two_sided = pvalue(np.abs(draws) >= abs(value) - slack)
+    lower, median, upper = np.quantile(draws, [0.025, 0.5, 0.975])
     stats = {
-        "randomization_p_greater": pvalue(draws >= value - jnp.abs(value) * 1e-12),
-        "randomization_p_less": pvalue(draws <= value + jnp.abs(value) * 1e-12),
-        "randomization_p_t": pvalue(t_draws >= jnp.abs(value / error) * near),
-        "randomization_p_error": jnp.sqrt(two_sided * (1.0 - two_sided) / n),
+        "randomization_p_greater": pvalue(draws >= value - slack),
+        "randomization_p_less": pvalue(draws <= value + slack),
+        "randomization_p_t": pvalue(np.abs(t_draws) >= abs(t_value) * (1 - 1e-12)),
+        "randomization_p_error": np.sqrt(two_sided * (1 - two_sided) / n),
         "placebo_mean": draws.mean(),
-        "placebo_sd": draws.std(),
-        "placebo_q025": quantiles[0],
-        "placebo_q500": quantiles[1],
-        "placebo_q975": quantiles[2],
-        "placebo_share_p10": jnp.asarray(rejected.mean()),
-        "placebo_draws": jnp.asarray(float(n)),
+        "placebo_sd": draws.std(ddof=1) if n > 1 else np.nan,
+        "placebo_q025": lower,
+        "placebo_q500": median,
+        "placebo_q975": upper,
+        "placebo_share_p10": (2 * special.stdtr(np.asarray(drawn.dof), -np.abs(t_draws)) < 0.1).mean(),
+        "placebo_draws": n,
     }
-    nothing = jnp.asarray(jnp.nan)
-    return Test(value, nothing, nothing, two_sided, "randomization"), stats
+    scalars = {name: jnp.asarray(float(number)) for name, number in stats.items()}
+    nothing = jnp.asarray(np.nan)
+    return Test(jnp.asarray(value), nothing, nothing, jnp.asarray(two_sided), "randomization"), scalars
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -166,5 +166,5 @@ def draw_economy(
     province = rng.standard_normal(int(geography.province.max()) + 1)[geography.province]
     air = 0.22 * province + 0.18 * rng.standard_normal(shape[0])
     pm25 = 44.0 * np.exp(air[:, None] - 0.9 * (time - 0.35) ** 2 + 0.06 * autoregressive(rng, shape, 0.5))
-    intensity = 0.45 * rng.standard_normal(shape[0])[:, None] - 0.7 * time + 0.15 * autoregressive(rng, shape, 0.8)
+    intensity = 0.45 * rng.standard_normal((shape[0], 1)) - 0.7 * time + 0.15 * autoregressive(rng, shape, 0.8)
     return gdp, {"pm25": pm25, "co2": 3.4 * gdp * np.exp(intensity)}
