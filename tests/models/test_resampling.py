@@ -11,7 +11,7 @@ from syneff.errors import DataError, SpecError
 from syneff.models.base import Spec
 from syneff.models.event_study import EventStudy, adoption
 from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling import Placebo, assign_cohorts, assign_years, randomisation
+from syneff.models.resampling import Placebo, assign_cohorts, assign_years, randomisation, sample_cohorts
 from syneff.runtime import draw_keys, key_for
 from tests.panels import staggered
 
@@ -110,3 +110,9 @@ def test_bad_options():
         Placebo(EventStudy(MODEL.spec, window=(-2, 2))).estimate(panel)
     with pytest.raises(DataError, match=r"0\.5"):
         Placebo(MODEL).estimate(panel.assign({"treat": panel.column("treat") * 0.5}))
+
+
+def test_who_adopts_after_the_sample_is_never_treated():
+    treatment = jnp.asarray(np.arange(8)[None, :] >= np.array([2, 6, 99])[:, None]).astype(float)
+    weights = jnp.ones((3, 8)).at[:, 5:].set(0.0)
+    np.testing.assert_array_equal(sample_cohorts(treatment, weights), [2, 8, 8])

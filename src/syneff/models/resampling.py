@@ -28,7 +28,7 @@ from syneff.models.design import treatment_path
 from syneff.models.event_study import adoption
 from syneff.panel.panel import Panel
 from syneff.runtime import draw_keys, key_for
-from syneff.typing import Array, Int, Key, Shaped
+from syneff.typing import Array, Int, Key, Shaped, UnitPeriod
 
 ASSIGN = ("cohorts", "years")
 PROGRESS_FROM = 20_000
@@ -87,7 +87,7 @@ class Placebo:
         design = self.model.design(panel)
         units = jnp.asarray(np.flatnonzero((np.asarray(design.weights) > 0).any(1)))
         keys = draw_keys(key_for(seed, name), jnp.arange(self.draws))
-        drawn = self._fit_draws(design, jax.jit(adoption)(treatment), units, keys)
+        drawn = self._fit_draws(design, sample_cohorts(treatment, design.weights), units, keys)
         test, stats = randomisation(actual, drawn, self.model.spec.treatment)
         return replace(actual, draws=drawn, tests=(*actual.tests, test), stats={**actual.stats, **stats})
 
@@ -104,6 +104,14 @@ class Placebo:
         # Joined on the host: there, shapes that occur once need no compilation.
         joined = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)[: self.draws]), *parts)
         return cast(Estimate, joined)
+
+
+@jax.jit
+def sample_cohorts(treatment: UnitPeriod, weights: UnitPeriod) -> Int[Array, " unit"]:
+    """Return each unit's adoption period; who adopts after the last period of the sample counts as never treated."""
+    cohorts, periods = adoption(treatment), treatment.shape[1]
+    last = periods - 1 - jnp.argmax((weights > 0).any(0)[::-1])
+    return jnp.where(cohorts > last, periods, cohorts)
 
 
 def assign_cohorts(key: Key, cohorts: Int[Array, " unit"], units: Int[Array, " sampled"]) -> Int[Array, " unit"]:
