@@ -21,7 +21,6 @@ axis          meaning
 ============  ==========================================================
 """
 
-
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 

@@ -88,9 +88,9 @@ def test_tone_2002(shared: Path) -> None:
     frame = read(shared, "tone2002_table1", "data_expected.csv")
     technology = Technology(block(frame, "x1", "x2"), block(frame, "y"))
     plain = slacks_based(technology, super_efficiency=False).score
-    np.testing.assert_allclose(plain, frame["sbm_no_crs"], atol=5.1e-5)
+    np.testing.assert_allclose(plain, frame["sbm_no_crs"], atol=6e-5)  # B is printed .6191, and is 13/21 = .61905
     expected = frame["super_no_crs"].fillna(frame["sbm_no_crs"])
-    np.testing.assert_allclose(slacks_based(technology).score, expected, atol=5.1e-5)
+    np.testing.assert_allclose(slacks_based(technology).score, expected, atol=6e-5)
 
 
 def test_tone_2002_power_plants(shared: Path) -> None:
@@ -129,4 +129,4 @@ def test_global_super_sbm_of_720_provinces(shared: Path, solver: str) -> None:
     # The MATLAB tool stops early in a few rows, always above the optimum.
     excess = frame["expected_score"] - result.score
     assert excess.min() > -1e-7
-    assert (excess > 1e-6).sum() == 5
+    assert (excess > 1e-7).sum() == 5

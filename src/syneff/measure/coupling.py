@@ -82,7 +82,7 @@ def coupling(
         If `alpha` is not between 0 and 1.
     """
     measures = [np.where(panel.sample, panel.column(each), np.nan) for each in (first, second)]
-    degree, level, index = _parts(*measures, alpha)
+    degree, level, index = _parts(measures[0], measures[1], alpha)
     extremes = ", ".join(
         f"{each} from {np.nanmin(measure):.4f} to {np.nanmax(measure):.4f}"
         for each, measure in zip((first, second), measures, strict=True)

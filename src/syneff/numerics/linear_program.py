@@ -106,7 +106,7 @@ class LinearPrograms:
 )
 @dataclass(frozen=True)
 class Solution:
-    """Solutions of a batch of linear programs, at a vertex.
+    """Solutions of a batch of linear programs, at a vertex; while chunks are mapped, of a stack of batches.
 
     Attributes
     ----------
@@ -130,15 +130,15 @@ class Solution:
         ``[problem]``: a `Status` code.
     """
 
-    basis: Int[Array, "problem row"]
-    value: Float[Array, "problem row"]
-    y: Float[Array, "problem row"]
-    objective: Float[Array, " problem"]
-    primal_residual: Float[Array, " problem"]
-    dual_residual: Float[Array, " problem"]
-    gap: Float[Array, " problem"]
-    iterations: Int[Array, " problem"]
-    status: Int[Array, " problem"]
+    basis: Int[Array, "*stack problem row"]
+    value: Float[Array, "*stack problem row"]
+    y: Float[Array, "*stack problem row"]
+    objective: Float[Array, "*stack problem"]
+    primal_residual: Float[Array, "*stack problem"]
+    dual_residual: Float[Array, "*stack problem"]
+    gap: Float[Array, "*stack problem"]
+    iterations: Int[Array, "*stack problem"]
+    status: Int[Array, "*stack problem"]
 
 
 def allowed(problems: LinearPrograms) -> Bool[Array, "problem column"]:
