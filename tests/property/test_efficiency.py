@@ -1,0 +1,83 @@
+"""Invariances of slacks-based efficiency: units, order, dominated units, the two stages, returns to scale."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syneff.measure.efficiency import Technology, slacks_based
+from syneff.numerics.linear_program import Status
+from tests.frontiers import EFFICIENT, draw
+
+few = settings(deadline=None, max_examples=10)
+seeds = st.integers(0, 10**6)
+returns = st.sampled_from(["crs", "vrs"])
+spreads = st.sampled_from([0.1, 0.5, 2.0])
+
+
+def data(seed: int, spread: float) -> dict[str, np.ndarray]:
+    return draw(np.random.default_rng(seed), rows=20, spread=spread)
+
+
+@few
+@given(seeds, spreads, returns, st.lists(st.floats(1e-6, 1e6), min_size=4, max_size=4))
+def test_units_of_measurement_do_not_matter(seed: int, spread: float, scale: str, units: list[float]) -> None:
+    before = data(seed, spread)
+    after = {
+        name: block * np.array(factors)
+        for (name, block), factors in zip(before.items(), (units[:2], units[2:3], units[3:]), strict=True)
+    }
+    one, other = (slacks_based(Technology(**each, returns=scale)) for each in (before, after))
+    np.testing.assert_array_equal(one.status, other.status)
+    np.testing.assert_allclose(other.score, one.score, rtol=1e-9)
+
+
+@few
+@given(seeds, spreads, returns)
+def test_the_order_of_rows_does_not_matter(seed: int, spread: float, scale: str) -> None:
+    before = data(seed, spread)
+    order = np.random.default_rng(seed).permutation(20)
+    one = slacks_based(Technology(**before, returns=scale))
+    other = slacks_based(Technology(**{name: block[order] for name, block in before.items()}, returns=scale))
+    np.testing.assert_array_equal(other.status, one.status[order])
+    np.testing.assert_allclose(other.score, one.score[order], rtol=1e-9)
+
+
+@few
+@given(seeds, spreads, returns)
+def test_a_dominated_unit_changes_nothing_for_the_others(seed: int, spread: float, scale: str) -> None:
+    before = data(seed, spread)
+    # By an inefficient unit: one dominated by an efficient unit alone may be what that unit is compared with.
+    one = slacks_based(Technology(**before, returns=scale))
+    worst = np.nanargmin(one.score)
+    factors = {"inputs": 1.5, "good": 0.5, "bad": 1.5}
+    after = {name: np.vstack([block, block[worst] * factors[name]]) for name, block in before.items()}
+    other = slacks_based(Technology(**after, returns=scale))
+    np.testing.assert_allclose(other.score[:20], one.score, rtol=1e-9)
+    assert other.score[20] < one.score[worst]
+
+
+@few
+@given(seeds, spreads, returns)
+def test_the_second_stage_scores_exactly_the_efficient_units(seed: int, spread: float, scale: str) -> None:
+    units = Technology(**data(seed, spread), returns=scale)
+    plain, two = slacks_based(units, super_efficiency=False), slacks_based(units)
+    assert plain.score.max() <= 1 + 1e-9
+    assert plain.score.min() > 0
+    efficient = plain.score >= EFFICIENT
+    feasible = two.status == Status.OPTIMAL
+    np.testing.assert_array_equal(two.score[~efficient], plain.score[~efficient])
+    assert (two.score[efficient & feasible] >= 1 - 1e-9).all()
+    assert efficient[~feasible].all()
+    if scale == "crs":
+        assert feasible.all()
+        assert two.score.max() <= 2 + 1e-9
+
+
+@few
+@given(seeds, spreads)
+def test_variable_returns_never_score_lower(seed: int, spread: float) -> None:
+    before = data(seed, spread)
+    crs, vrs = (
+        slacks_based(Technology(**before, returns=each), super_efficiency=False).score for each in ("crs", "vrs")
+    )
+    assert (vrs >= crs - 1e-9).all()
