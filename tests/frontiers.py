@@ -29,10 +29,10 @@ def _score(
     technology: Technology, row: int, super_efficiency: bool = True, orientation: str = "none", bads: str = "outputs"
 ) -> float:
     reference = _reference(technology, row)
-    plain = _program(technology, row, reference, "sbm", orientation, bads)
+    plain = _program(technology, row, reference, "sbm", orientation=orientation, bads=bads)
     if not super_efficiency or plain < EFFICIENT:
         return plain
-    return _program(technology, row, reference[reference != row], "super", orientation, bads)
+    return _program(technology, row, reference[reference != row], "super", orientation=orientation, bads=bads)
 
 
 def _reference(technology: Technology, row: int) -> np.ndarray:
@@ -44,7 +44,9 @@ def _reference(technology: Technology, row: int) -> np.ndarray:
     return np.flatnonzero(technology.reference)
 
 
-def _program(technology: Technology, row: int, reference: np.ndarray, stage: str, orientation: str, bads: str) -> float:
+def _program(
+    technology: Technology, row: int, reference: np.ndarray, stage: str, *, orientation: str, bads: str
+) -> float:
     """Solve one program in the variables t, S- (inputs), S+ (good), Sb (bad), Lambda."""
     x, y, b = (np.asarray(each) for each in (technology.inputs, technology.good, technology.bad))
     size = np.exp(np.log(np.concatenate([x, y, b], axis=1)).mean(axis=1))
