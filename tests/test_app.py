@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -103,6 +104,14 @@ def test_mistakes_are_one_message_and_status_2(syneff, tmp_path):
         assert len(answer.stderr.splitlines()) == 1, answer.stderr
         assert "Traceback" not in answer.stderr
         assert answer.stdout == ""
+
+
+@pytest.mark.skipif(find_spec("submitit") is not None, reason="the extra slurm is installed")
+def test_a_missing_launcher_names_its_package(syneff):
+    answer = syneff("experiment=table03", "launcher=slurm")
+    assert answer.returncode == 2
+    assert "pip install 'syneff[slurm]'" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
 
 
 def test_cells_are_stored_skipped_and_forced(syneff, own):

@@ -273,10 +273,8 @@ def explain(error: BaseException) -> str | None:
 def _explain_choice(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if group == "hydra/launcher":
-        return (
-            f"launcher: Hydra's launcher {name!r} is not installed. "
-            "Install the extra that brings it (pip install 'syneff[slurm]'), or use launcher=local."
-        )
+        package = "'syneff[slurm]'" if name.startswith("submitit") else f"hydra-{name}-launcher"
+        return f"launcher {name!r} is not installed. Install it: pip install {package}; or use launcher=local."
     return unknown_name(group or "configuration", name, error.options or ())
 
 

@@ -15,7 +15,10 @@ SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
 # What a file cannot know and every user gives.
 GIVEN = {f"source={kind}": [f"source.path=panel.{kind}"] for kind in ("csv", "parquet", "stata", "excel")}
 # Launchers whose Hydra plugin is an extra of its own.
-EXTRA = {"launcher=slurm": "hydra_plugins.hydra_submitit_launcher"}
+EXTRA = {
+    "launcher=slurm": "hydra_plugins.hydra_submitit_launcher",
+    "launcher=joblib": "hydra_plugins.hydra_joblib_launcher",
+}
 CHOICES = sorted(
     f"{path.parent.name}={path.stem}"
     for path in CONF.glob("*/*.yaml")
