@@ -46,7 +46,7 @@ _STEP = 0.95  # of the way to the boundary: longer steps stall at degenerate ver
 _RIDGE = 1e-13  # relative, on the diagonal of the normal matrix; without it the factorisation gives NaN
 _ROUNDS = 4  # of enlarging the active set
 _PRICED_OUT = -1e-7
-_SMALL = 512  # columns up to which the active set is all of them
+_SMALL = 64  # columns up to which the active set is all of them
 
 
 class _Point(NamedTuple):
@@ -124,8 +124,8 @@ def _worst(problems: LinearPrograms, y: Float[Array, "problem row"]) -> Int[Arra
 
 
 def _bucket(active: np.ndarray) -> tuple[Int[Array, " column"], Bool[Array, " column"]]:
-    """Pad an active set to a power of two, so that few shapes are compiled."""
-    size = max(64, 2 ** int(np.ceil(np.log2(max(active.size, 1)))))
+    """Pad an active set to a round size, so that few shapes are compiled."""
+    size = simplex.pad(active, 64).size
     return jnp.asarray(np.resize(active, size)), jnp.arange(size) < active.size
 
 
@@ -181,22 +181,21 @@ class _Operators:
         """Return ``A' y``, zero where a column is forbidden."""
         return jnp.where(self.allowed, jnp.concatenate(products(self.problems, y), axis=1), 0.0)
 
-    def factor(self, d: Float[Array, "problem any"]) -> tuple[Array, Array]:
-        """Factorise ``A diag(d) A'`` after scaling its diagonal to 1; return the factor and the scale."""
+    def inverse_root(self, d: Float[Array, "problem any"]) -> Float[Array, "problem row row"]:
+        """Return ``R`` with ``R' R`` the inverse of ``A diag(d) A'``, by Cholesky after scaling its diagonal to 1."""
         private = (d[:, : self.n_private] @ self.outer_private)[:, self.place]
         shared = (d[:, self.n_private :] @ self.outer_shared)[:, self.place]
         scale = self.problems.row_scale
         normal = private + shared * scale[:, :, None] * scale[:, None, :]
         size = 1.0 / jnp.sqrt(jnp.diagonal(normal, axis1=1, axis2=2))
-        ridge = _RIDGE * jnp.eye(normal.shape[1])
-        return jnp.linalg.cholesky(normal * size[:, :, None] * size[:, None, :] + ridge[None, :, :]), size
+        identity = jnp.broadcast_to(jnp.eye(normal.shape[1])[None, :, :], normal.shape)
+        lower = jnp.linalg.cholesky(normal * size[:, :, None] * size[:, None, :] + _RIDGE * identity)
+        return jax.scipy.linalg.solve_triangular(lower, identity, lower=True) * size[:, None, :]
 
     @staticmethod
-    def solve(factor: tuple[Array, Array], rhs: Float[Array, "problem row"]) -> Float[Array, "problem row"]:
+    def solve(root: Float[Array, "problem row row"], rhs: Float[Array, "problem row"]) -> Float[Array, "problem row"]:
         """Solve the normal equations."""
-        lower, size = factor
-        half = jax.scipy.linalg.solve_triangular(lower, (rhs * size)[:, :, None], lower=True)
-        return jax.scipy.linalg.solve_triangular(lower, half, lower=True, trans=1)[:, :, 0] * size
+        return jnp.einsum("ors,or->os", root, jnp.einsum("ors,os->or", root, rhs))
 
 
 def _mehrotra(problems: LinearPrograms) -> _Point:
@@ -210,11 +209,11 @@ def _mehrotra(problems: LinearPrograms) -> _Point:
         dual = jnp.where(operators.allowed, operators.cost - operators.columns(point.y) - point.s, 0.0)
         mu = jnp.sum(point.x * point.s, axis=1) / count
         ratio = point.x / point.s
-        factor = operators.factor(ratio)
+        root = operators.inverse_root(ratio)
 
         def direction(target: Array) -> tuple[Array, Array, Array]:
             short = jnp.where(operators.allowed, target / point.s, 0.0) - ratio * dual
-            dy = operators.solve(factor, primal - operators.rows(short))
+            dy = operators.solve(root, primal - operators.rows(short))
             pushed = operators.columns(dy)
             return short + ratio * pushed, dy, dual - pushed
 
@@ -244,9 +243,9 @@ def _mehrotra(problems: LinearPrograms) -> _Point:
 def _first_point(operators: _Operators, rhs: Float[Array, "problem row"]) -> _Point:
     """Return Mehrotra's starting point: least squares, shifted into the interior; forbidden columns have x = 0, s = 1."""
     ones = operators.allowed.astype(rhs.dtype)
-    factor = operators.factor(ones)
-    x = operators.columns(operators.solve(factor, rhs))
-    y = operators.solve(factor, operators.rows(ones * operators.cost))
+    root = operators.inverse_root(ones)
+    x = operators.columns(operators.solve(root, rhs))
+    y = operators.solve(root, operators.rows(ones * operators.cost))
     s = jnp.where(operators.allowed, operators.cost - operators.columns(y), 0.0)
     x = x + jnp.maximum(0.0, -1.5 * jnp.min(x, axis=1))[:, None] + 1e-3
     s = s + jnp.maximum(0.0, -1.5 * jnp.min(s, axis=1))[:, None] + 1e-3
