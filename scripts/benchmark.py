@@ -123,7 +123,7 @@ def main() -> None:
     for name in asked:
         if name not in SUBJECTS:
             parser.error(f"unknown subject {name!r}; allowed: {', '.join(SUBJECTS)}")
-        Console().print(table(SUBJECTS[name]()))
+        Console(width=120).print(table(SUBJECTS[name]()))
 
 
 if __name__ == "__main__":
