@@ -11,6 +11,7 @@ the report and gives the exit status:
 
 import os
 import re
+import shutil
 import sys
 import time
 import traceback
@@ -224,6 +225,8 @@ def _close(config: DictConfig, error: Exception | None) -> int:
         print(f"syneff: {where}{message}", file=sys.stderr)
     if lost:
         print(f"syneff: {lost} cells ended without a word (killed?). {error or ''}", file=sys.stderr)
+    if not finished and not count["failed"]:
+        _tidy_away(folder)
     if finished:
         bad = count["failed"] + count["invalid"] + lost
         hint = " (nothing changed; force=true does them again)" if count["skipped"] else ""
@@ -243,6 +246,12 @@ def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | Non
     results = store.read(folder, finished)
     exhibits = {name: nodes.make(node) for name, node in plain["exhibits"].items()}
     return Path(page.build(results.tidy, results.manifests, results.draws, exhibits, folder))
+
+
+def _tidy_away(folder: Path) -> None:
+    """Remove what Hydra made for a run that stored nothing."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
+        shutil.rmtree(folder)
 
 
 def _ledger(config: DictConfig) -> Path:

@@ -5,6 +5,7 @@ Hydra knows jobs and sweeps; a user knows tables. This module turns the second i
 help and the message for an unknown experiment come at once.
 """
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,9 +134,14 @@ def _with_experiment(words: list[str], given: dict[str, str]) -> list[str]:
     value = given["experiment"]
     if value.startswith("glob("):
         choices = [value]
+        pattern = value[len("glob(") :].split(",")[0].rstrip(")").strip("'\"[]")
+        options = [name for folder in _folders(words) for name in _options(folder, "experiment")]
+        if not fnmatch.filter(options, pattern):
+            raise SpecError(unknown_name("experiment", value, options))
     else:
         asked = [choice.strip() for choice in value.split(",")]
         choices = [cell for choice in asked for cell in _cells(words, choice, alone=len(asked) == 1)]
+        choices = list(dict.fromkeys(choices))
     if len(choices) == 1 and choices[0].startswith("sweep="):
         return [choices[0] if word == f"experiment={value}" else word for word in words]
     changed = [f"experiment={','.join(choices)}" if word == f"experiment={value}" else word for word in words]

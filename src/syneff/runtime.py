@@ -76,7 +76,9 @@ def configure(platform: str = "cpu", compilation_cache: bool = True) -> list[str
 
 def device_names() -> list[str]:
     """Return the devices that JAX computes on, as it names them."""
-    return [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+    default = jax.config.jax_default_device  # type: ignore[attr-defined]
+    devices = jax.devices() if default is None else jax.devices(default.platform)
+    return [f"{device.platform}:{device.device_kind}" for device in devices]
 
 
 def cache_directory() -> Path:

@@ -69,8 +69,9 @@ def data_hash(config: object) -> str:
     """Return sha256 over the files that a configuration names in keys ``path`` or ``*_path``; "" if there are none."""
     digests = []
     for path in sorted(set(_paths(config))):
-        if Path(path).is_file():
-            with open(path, "rb") as file:
+        file_path = Path(path).expanduser()
+        if file_path.is_file():
+            with file_path.open("rb") as file:
                 digests.append([path, hashlib.file_digest(file, "sha256").hexdigest()])
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest() if digests else ""
 

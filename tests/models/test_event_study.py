@@ -119,3 +119,12 @@ def test_vmap_over_outcomes_equals_single_fits():
     single = jit_fit(model, replace(design, outcome=outcomes[1]))
     np.testing.assert_allclose(batch.coef[1], single.coef, rtol=1e-10)
     np.testing.assert_allclose(batch.tests[0].pvalue[1], single.tests[0].pvalue, rtol=1e-8)
+
+
+def test_sample_and_unseen_adoption_are_noted():
+    panel = staggered(2, missing=0.0)
+    treat, y = panel.column("treat").copy(), panel.column("y").copy()
+    treat[0], y[1, 3] = 1.0, np.nan
+    notes = " ".join(EventStudy(SPEC, window=(-3, 3)).estimate(panel.assign({"treat": treat, "y": y})).notes)
+    assert "1 rows left out" in notes
+    assert "1 units are treated from the first period on, so their event time is a lower bound: 0" in notes

@@ -223,3 +223,33 @@ def test_bad_names(options, message):
 def test_bad_options(options, message):
     with pytest.raises(SpecError, match=message):
         replace(SPEC, **options)
+
+
+@pytest.mark.parametrize("covariance", ["HC1", "iid"])
+def test_only_clustered_errors_count_clusters(covariance):
+    """Naming clusters changes nothing of a covariance that does not use them, its degrees of freedom included."""
+    panel = staggered(1)
+    with_cluster = FixedEffects(replace(SPEC, covariance=covariance)).estimate(panel)
+    without = FixedEffects(replace(SPEC, cluster=None, covariance=covariance)).estimate(panel)
+    assert float(with_cluster.dof) == float(without.dof) == 240 - 3 - 30 - 8 + 1
+    np.testing.assert_array_equal(with_cluster.cov, without.cov)
+
+
+def test_a_saturated_fit_has_no_standard_errors():
+    panel = staggered(1, units=3, periods=3)
+    rng = np.random.default_rng(0)
+    treat = np.array([[0.0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    panel = panel.assign({"treat": treat, "a": rng.normal(size=(3, 3)), "b": rng.normal(size=(3, 3))})
+    panel = panel.assign({"c": rng.normal(size=(3, 3))})
+    estimate = FixedEffects(replace(SPEC, controls=("a", "b", "c"))).estimate(panel)
+    assert int(estimate.status) == Status.NO_DEGREES_OF_FREEDOM
+    assert estimate.frame()["p_value"].isna().all()
+    assert "no degrees of freedom" in " ".join(estimate.notes)
+
+
+def test_units_without_a_cluster_are_named():
+    panel = staggered(1)
+    region = panel.traits["region"].copy()
+    region[4] = None
+    with pytest.raises(DataError, match=r"spec.cluster=region: 1 units have no value: 4"):
+        FixedEffects(replace(SPEC, cluster="region")).estimate(replace(panel, traits={"region": region}))

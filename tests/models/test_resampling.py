@@ -116,3 +116,25 @@ def test_who_adopts_after_the_sample_is_never_treated():
     treatment = jnp.asarray(np.arange(8)[None, :] >= np.array([2, 6, 99])[:, None]).astype(float)
     weights = jnp.ones((3, 8)).at[:, 5:].set(0.0)
     np.testing.assert_array_equal(sample_cohorts(treatment, weights), [2, 8, 8])
+
+
+def test_no_estimate_gives_no_p_value():
+    """A coefficient that effects explain is NaN: nothing can be more extreme than it, and that is no evidence."""
+    panel = staggered(3)
+    everyone = np.tile((np.arange(8) >= 4).astype(float), (30, 1))
+    estimate = Placebo(MODEL, draws=9).estimate(panel.assign({"treat": everyone}))
+    assert np.isnan(estimate.frame().set_index("term").loc["randomization", "p_value"])
+
+
+def test_failed_draws_are_left_out_and_counted():
+    panel = staggered(3)
+    actual = MODEL.estimate(panel)
+    drawn = Placebo(MODEL, draws=20).estimate(panel).draws
+    test, _ = randomisation(actual, drawn, "treat")
+    spoilt = replace(drawn, coef=drawn.coef.at[3].set(jnp.nan), cov=drawn.cov.at[3].set(jnp.nan))
+    other, stats = randomisation(actual, spoilt, "treat")
+    extreme = np.abs(np.asarray(drawn.coef[:, 0])) >= abs(float(actual.coef[0])) * (1 - 1e-12)
+    assert float(test.pvalue) == pytest.approx((1 + extreme.sum()) / 21)
+    assert float(other.pvalue) == pytest.approx((1 + np.delete(extreme, 3).sum()) / 20)
+    assert float(stats["draws_failed"]) == 1
+    assert np.isfinite(float(stats["placebo_q500"]))

@@ -98,7 +98,7 @@ def test_effects_that_differ_are_told_apart() -> None:
     cells = collect(*results.stored(results.table03("1"), pooled))["table03"]
     table = regression(cells, title="", paper=published(None, cells))
     assert texts(table, "effect:unit")["statistic"] == ("Yes", "No")
-    assert "Standard errors not clustered (HC1)." in table.notes
+    assert "Standard errors robust to heteroskedasticity (HC1)." in table.notes
 
 
 def test_synthetic_is_called_synthetic_and_real_names_its_source() -> None:

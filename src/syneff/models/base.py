@@ -72,7 +72,7 @@ class Spec:
             object.__setattr__(self, "covariance", "CR1" if self.cluster else "iid")
         one_of("spec.covariance", self.covariance, COVARIANCES)
         one_of("spec.small_sample", self.small_sample, SMALL_SAMPLE)
-        if str(self.covariance).startswith("CR") and not self.cluster:
+        if self.clustered and not self.cluster:
             raise SpecError(
                 f"spec.covariance={self.covariance} needs clusters. Set spec.cluster=unit, or use HC1 or iid."
             )
@@ -87,6 +87,11 @@ class Spec:
     def regressors(self) -> tuple[str, ...]:
         """Treatment, then controls."""
         return (self.treatment, *self.controls)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the covariance is clustered, and the t distribution has one degree of freedom less than clusters."""
+        return str(self.covariance).startswith("CR")
 
 
 @partial(
@@ -178,7 +183,12 @@ class Estimator(ABC):
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say in sentences what the user should know of the fit."""
         omitted = [name for name, coef in zip(estimate.names, np.asarray(estimate.coef), strict=True) if np.isnan(coef)]
-        return (f"omitted because of collinearity: {', '.join(omitted)}",) if omitted else ()
+        said = [f"omitted because of collinearity: {', '.join(omitted)}"] if omitted else []
+        if int(estimate.status) == Status.NO_DEGREES_OF_FREEDOM:
+            said.append(
+                f"no standard errors: {int(estimate.nobs)} rows of {int(estimate.n_units)} units leave no degrees of freedom"
+            )
+        return tuple(said)
 
 
 def jit_fit(estimator: Estimator, design: Design) -> Estimate:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 from syneff.errors import DataError, SpecError, unknown_name
 from syneff.models.base import Design, Spec
@@ -153,7 +154,14 @@ def _cluster(panel: Panel, spec: Spec) -> np.ndarray:
     elif spec.cluster == "period":
         return np.tile(np.arange(periods), (units, 1))
     elif spec.cluster in panel.traits:
-        codes = np.unique(panel.traits[str(spec.cluster)].astype(str), return_inverse=True)[1]
+        trait = panel.traits[str(spec.cluster)]
+        empty = np.flatnonzero(pd.isna(trait) & panel.sample.any(axis=1))
+        if empty.size:
+            names = ", ".join(panel.names[unit] for unit in empty[:5]) + (", ..." if empty.size > 5 else "")
+            raise DataError(
+                f"spec.cluster={spec.cluster}: {empty.size} units have no value: {names}. Fill the trait, or cluster by unit."
+            )
+        codes = np.unique(trait.astype(str), return_inverse=True)[1]
     else:
         raise SpecError(unknown_name("spec.cluster", spec.cluster, ["unit", "period", *panel.traits]))
     return np.repeat(codes[:, None], periods, axis=1)

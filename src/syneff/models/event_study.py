@@ -19,7 +19,7 @@ from jax.scipy.special import betainc
 
 from syneff.errors import SpecError
 from syneff.models.base import Design, Estimate, Estimator, Spec, Test
-from syneff.models.design import build_design, treatment_path
+from syneff.models.design import build_design, sample_of, treatment_path
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
@@ -79,6 +79,17 @@ class EventStudy(Estimator):
         names = tuple(f"event[{bin}]" for bin in self.bins)
         regressors = jnp.concatenate([dummies, design.regressors[:, :, 1:]], axis=2)
         return replace(design, regressors=regressors, names=(*names, *design.names[1:]))
+
+    def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
+        """Say which rows were left out, what was omitted, and whose adoption is not seen."""
+        said = sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
+        early = np.flatnonzero(np.asarray(treatment_path(panel, self.spec))[:, 0] > 0)
+        if early.size:
+            names = ", ".join(panel.names[unit] for unit in early[:5]) + (", ..." if early.size > 5 else "")
+            said += (
+                f"{early.size} units are treated from the first period on, so their event time is a lower bound: {names}",
+            )
+        return said
 
     def with_treatment(self, design: Design, treatment: UnitPeriod) -> Design:
         """Return the design with the event dummies of another treatment path ``[unit period]``."""

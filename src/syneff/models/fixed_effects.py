@@ -76,7 +76,10 @@ class FixedEffects(Estimator):
             constants["constant[xtreg]"] = period_effect_weights(absorbed)
         coef, influence = _with_constants(design, regressors, fit, list(constants.values()))
         kept = jnp.concatenate([fit.kept, jnp.ones(len(constants), bool)])
+        status = _status(kept, counts, self.spec.clustered)
         cov = self._covariance(design, influence, fit.residuals, counts)
+        # A saturated fit has residuals of rounding size: its standard errors would be machine zeros with stars.
+        cov = jnp.where(status == int(Status.NO_DEGREES_OF_FREEDOM), jnp.nan, cov)
         return Estimate(
             coef=jnp.where(kept, coef, jnp.nan),
             cov=jnp.where(kept[:, None] & kept[None, :], cov, jnp.nan),
@@ -85,7 +88,7 @@ class FixedEffects(Estimator):
             n_periods=absorbed.n_periods,
             dof=self._dof(counts),
             stats=_r2(design, outcome, fit.residuals, absorbed, counts),
-            status=_status(kept, counts),
+            status=status,
             names=(*design.names, *constants),
             outcome=self.spec.outcome,
         )
@@ -130,6 +133,8 @@ class FixedEffects(Estimator):
         residuals = partial.residuals[:, :, None] - fake * coef[None, None, :]
         counts = self._counts(design, absorbed, partial.kept.sum().astype(float) + 1.0)
         variance = self._variances(design, fake, residuals, counts) / safe**2
+        short = _status(kept, counts, self.spec.clustered) == int(Status.NO_DEGREES_OF_FREEDOM)
+        variance = jnp.where(short, jnp.nan, variance)
         return self._batch(coef, variance, kept, absorbed, counts)
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
@@ -197,7 +202,7 @@ class FixedEffects(Estimator):
         return (sums**2).sum(0) * small_sample_factor(rule, counts)
 
     def _dof(self, counts: Counts) -> Float[Array, ""]:
-        return counts.clusters - 1.0 if self.spec.cluster else counts.rows - counts.parameters
+        return counts.clusters - 1.0 if self.spec.clustered else counts.rows - counts.parameters
 
 
 def _with_constants(
@@ -252,8 +257,8 @@ def _r2(
     return stats
 
 
-def _status(kept: Array, counts: Counts) -> Array:
-    short = (counts.rows <= counts.parameters) | (counts.clusters < 2)
+def _status(kept: Array, counts: Counts, clustered: bool) -> Array:
+    short = (counts.rows <= counts.parameters) | (clustered & (counts.clusters < 2))
     return jnp.where(
         short, int(Status.NO_DEGREES_OF_FREEDOM), jnp.where(kept.all(), int(Status.OK), int(Status.COLLINEAR))
     )

@@ -166,32 +166,35 @@ def randomisation(actual: Estimate, drawn: Estimate, term: str) -> tuple[Test, d
     -------
     tuple
         The two-sided test ``randomization``, and: one-sided p-values, the p-value of the t statistic, the Monte-Carlo
-        error of the p-value, the share of draws with p < .1, mean, standard deviation and quantiles of the draws.
+        error of the p-value, the share of draws with p < .1, mean, standard deviation and quantiles of the draws. Draws
+        without an estimate are left out and counted (``draws_failed``); without an estimate to compare, all is NaN.
     """
     which, place = actual.names.index(term), drawn.names.index(term)
     value, t_value = float(actual.coef[which]), float(actual.coef[which] / actual.std_error[which])
-    draws, errors = np.asarray(drawn.coef[:, place]), np.asarray(drawn.std_error[:, place])
-    n, t_draws = draws.size, draws / errors
+    estimated = np.isfinite(np.asarray(drawn.std_error[:, place]))
+    draws, errors = np.asarray(drawn.coef[:, place])[estimated], np.asarray(drawn.std_error[:, place])[estimated]
+    n, t_draws, dof = draws.size, draws / errors, np.asarray(drawn.dof)[estimated]
     # A draw equal to the estimate up to rounding counts as a tie: such draws occur in small samples.
     slack = abs(value) * 1e-12
 
     def pvalue(extreme: np.ndarray) -> float:
-        return float((1 + extreme.sum()) / (1 + n))
+        return float((1 + extreme.sum()) / (1 + n)) if n and np.isfinite(t_value) else np.nan
 
     two_sided = pvalue(np.abs(draws) >= abs(value) - slack)
-    lower, median, upper = np.quantile(draws, [0.025, 0.5, 0.975])
+    lower, median, upper = np.quantile(draws, [0.025, 0.5, 0.975]) if n else (np.nan,) * 3
     stats = {
         "randomization_p_greater": pvalue(draws >= value - slack),
         "randomization_p_less": pvalue(draws <= value + slack),
         "randomization_p_t": pvalue(np.abs(t_draws) >= abs(t_value) * (1 - 1e-12)),
-        "randomization_p_error": np.sqrt(two_sided * (1 - two_sided) / n),
-        "placebo_mean": draws.mean(),
+        "randomization_p_error": np.sqrt(two_sided * (1 - two_sided) / max(n, 1)),
+        "placebo_mean": draws.mean() if n else np.nan,
         "placebo_sd": draws.std(ddof=1) if n > 1 else np.nan,
         "placebo_q025": lower,
         "placebo_q500": median,
         "placebo_q975": upper,
-        "placebo_share_p10": (2 * special.stdtr(np.asarray(drawn.dof), -np.abs(t_draws)) < 0.1).mean(),
+        "placebo_share_p10": (2 * special.stdtr(dof, -np.abs(t_draws)) < 0.1).mean() if n else np.nan,
         "placebo_draws": n,
+        "draws_failed": estimated.size - n,
     }
     scalars = {name: jnp.asarray(float(number)) for name, number in stats.items()}
     nothing = jnp.asarray(np.nan)

@@ -47,7 +47,7 @@ def where(panel: Panel, *, condition: str) -> Panel:
         name = str(error).split("'")[1]
         remedy = "The year is called period, the city's identifier unit."
         raise DataError(f"where {condition!r}: {unknown_name('column', name, frame.columns, remedy)}") from error
-    except (SyntaxError, TypeError, ValueError, NotImplementedError) as error:
+    except (SyntaxError, TypeError, ValueError, NotImplementedError, AttributeError, KeyError) as error:
         raise SpecError(f"where {condition!r} is no condition: {error}. Write e.g. period >= 2010.") from error
     if not isinstance(held, pd.Series) or held.dtype != bool:
         raise SpecError(

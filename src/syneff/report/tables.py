@@ -33,6 +33,7 @@ CONVENTIONS = (
     "R² and constants: xtreg counts period dummies as regressors, as the paper does; absorbed leaves all fixed effects out; "
     "overall counts them in; reghdfe's constant is the mean outcome less the fitted regressors."
 )
+OTHER_ERRORS = {"HC1": "robust to heteroskedasticity (HC1)", "iid": "for independent, homoskedastic errors (iid)"}
 CLUSTERS = {"unit": "city", "period": "year"}
 MOMENTS = {"n": "N", "mean": "Mean", "sd": "SD", "min": "Min", "max": "Max"}
 
@@ -240,13 +241,13 @@ def _error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
     for cell in cells:
         spec = specification(cell.manifest.get("config", {}))
         if spec:
-            clustered = (
-                f"clustered by {CLUSTERS.get(spec['cluster'], spec['cluster'])}"
-                if spec.get("cluster")
-                else "not clustered"
-            )
-            rule = ", ".join(str(spec[name]) for name in ("covariance", "small_sample") if spec.get(name))
-            notes.append(f"Standard errors {clustered}{f' ({rule})' if rule else ''}.")
+            covariance = spec.get("covariance") or ("CR1" if spec.get("cluster") else "iid")
+            if covariance.startswith("CR"):
+                kind = f"clustered by {CLUSTERS.get(spec['cluster'], spec['cluster'])}"
+                rule = [covariance, *([str(spec["small_sample"])] if spec.get("small_sample") else [])]
+                notes.append(f"Standard errors {kind} ({', '.join(rule)}).")
+            else:
+                notes.append(f"Standard errors {OTHER_ERRORS.get(covariance, covariance)}.")
     return tuple(dict.fromkeys(notes))
 
 
