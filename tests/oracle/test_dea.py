@@ -41,14 +41,14 @@ def dear_data(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return {"inputs": block(frame, *inputs), "good": block(frame, *outputs[:-1]), "bad": block(frame, outputs[-1])}
 
 
-def check_dear(frame: pd.DataFrame, orientation: str, returns: str) -> None:
+def check_dear(frame: pd.DataFrame, orientation: str, returns: str, solver: str = "simplex") -> None:
     technology = Technology(**dear_data(frame), returns=returns)
     for super_efficiency in (False, True):
         column = f"{'super' if super_efficiency else 'sbm'}_{orientation}_{returns}"
         if column not in frame:
             continue
         expected = frame[column].to_numpy(dtype=float)
-        result = slacks_based(technology, super_efficiency, ORIENTATIONS[orientation])
+        result = slacks_based(technology, super_efficiency, ORIENTATIONS[orientation], solver=solver)
         infeasible = result.status == Status.INFEASIBLE
         np.testing.assert_array_equal(infeasible, np.isnan(expected), err_msg=column)
         assert set(result.status) <= {Status.OPTIMAL, Status.INFEASIBLE}
@@ -66,6 +66,12 @@ def check_dear(frame: pd.DataFrame, orientation: str, returns: str) -> None:
 @pytest.mark.parametrize("name", DEAR_FILES)
 def test_dear_non_oriented(shared: Path, name: str, returns: str) -> None:
     check_dear(read(shared, "deaR", f"{name}.csv"), "no", returns)
+
+
+@pytest.mark.parametrize("returns", ["crs", "vrs"])
+@pytest.mark.parametrize("name", ["CST2007_T1.5_hospitals", "Coll_Blasco_2006", "Tone2001", "Tone2003"])
+def test_dear_by_interior_point(shared: Path, name: str, returns: str) -> None:
+    check_dear(read(shared, "deaR", f"{name}.csv"), "no", returns, "interior_point")
 
 
 @pytest.mark.slow
@@ -87,16 +93,16 @@ def test_tone_2001(shared: Path) -> None:
 def test_tone_2002(shared: Path) -> None:
     frame = read(shared, "tone2002_table1", "data_expected.csv")
     technology = Technology(block(frame, "x1", "x2"), block(frame, "y"))
-    plain = slacks_based(technology, super_efficiency=False).score
+    plain = slacks_based(technology, super_efficiency=False, solver="simplex").score
     np.testing.assert_allclose(plain, frame["sbm_no_crs"], atol=6e-5)  # B is printed .6191, and is 13/21 = .61905
     expected = frame["super_no_crs"].fillna(frame["sbm_no_crs"])
-    np.testing.assert_allclose(slacks_based(technology).score, expected, atol=6e-5)
+    np.testing.assert_allclose(slacks_based(technology, solver="simplex").score, expected, atol=6e-5)
 
 
 def test_tone_2002_power_plants(shared: Path) -> None:
     frame = read(shared, "tone2002_table2_4_powerplants", "data_expected.csv")
     inputs = block(frame, "x1", "x2", "x3", "x4")
-    result = slacks_based(Technology(inputs, block(frame, "y1", "y2")), orientation="input")
+    result = slacks_based(Technology(inputs, block(frame, "y1", "y2")), orientation="input", solver="simplex")
     np.testing.assert_allclose(result.score, frame["super_io_crs"], atol=5.1e-5)
     efficient = result.score > 1
     target = (inputs - result.slack_inputs)[efficient]
@@ -108,7 +114,7 @@ def test_tone_2004_weights(shared: Path, weight: str) -> None:
     frame = read(shared, "tone2004_table1_2", "data_expected.csv")
     technology = Technology(block(frame, "x"), block(frame, "y_good"), block(frame, "y_bad"), returns="vrs")
     weights = {"good": [1.0], "bad": [float(weight)]}
-    result = slacks_based(technology, super_efficiency=False, weights=weights)
+    result = slacks_based(technology, super_efficiency=False, solver="simplex", weights=weights)
     np.testing.assert_allclose(result.score, frame[f"sbm_no_vrs_w1_{weight}"], atol=5.1e-4)
     if weight == "1":
         projected = frame["y_good"] + result.slack_good[:, 0], frame["y_bad"] - result.slack_bad[:, 0]
