@@ -54,7 +54,7 @@ class Placebo:
     model: Estimator
     draws: int = 1000
     assign: str = "cohorts"
-    chunk: int = 250
+    chunk: int = 32
 
     def __post_init__(self) -> None:
         one_of("estimator.assign", self.assign, ASSIGN)
