@@ -39,12 +39,11 @@ from syneff.typing import Float, HostUnitPeriod
 
 EFFECT = 0.040  # mean of the path over treated city-years; Table 3, column 7
 MEAN = 0.462  # of syeff, Table 2
-CITY, TREND, ERROR, PERSISTENCE = (
-    0.07,
-    0.025,
-    0.064,
-    0.8,
-)  # sd of cities, half the rise of years, sd of e and its AR(1): sd .102
+# Together they give syeff the standard deviation of Table 2, 0.102.
+CITY = 0.07  # sd of the city effects
+TREND = 0.025  # half the rise of the year effects
+ERROR = 0.064  # sd of e
+PERSISTENCE = 0.8  # of e: its AR(1) coefficient
 BOUNDS = (0.04, 0.9)  # of the outcome; at the default seed nothing reaches them
 LEADS, LAGS = 5, 6  # the event study's pooled ends
 
