@@ -67,7 +67,6 @@ def manifest(experiment: str, column: str, **more: Any) -> dict[str, Any]:
             "r2_xtreg": 0.2152,
             "r2_xtreg_adjusted": 0.1621,
             "n_clusters": 284,
-            "singletons": 0,
         },
         "variables": LABELS,
         "truth": {"coefficients": {"treat": 0.04}, "note": "The effect was set to 0.04."},
@@ -84,7 +83,7 @@ Stored = tuple[pd.DataFrame, dict[str, dict[str, Any]], dict[str, pd.DataFrame]]
 def stored(*cells: tuple[pd.DataFrame, dict[str, Any]], draws: dict[str, pd.DataFrame] | None = None) -> Stored:
     """Put cells together as the store returns them."""
     return (
-        pd.concat([frame for frame, _ in cells], ignore_index=True),
+        pd.concat([frame.assign(cell=facts["name"]) for frame, facts in cells], ignore_index=True),
         {facts["name"]: facts for _, facts in cells},
         draws or {},
     )
@@ -124,7 +123,7 @@ def figure01() -> tuple[pd.DataFrame, dict[str, Any]]:
     facts = {
         "truth": {"coefficients": truth, "note": "The path of effects was set."},
         "stats": {
-            "support_units": {f"event[{time}]": 75 - 5 * max(time, 0) for time in [*times, -1]},
+            "support_units": [75.0 - 5 * max(time, 0) for time in times] + [None],
             "n_clusters": 284,
         },
     }

@@ -29,7 +29,7 @@ def test_cells_of_one_column_are_told_apart_by_name() -> None:
 
 def test_columns_stored_as_numbers_are_matched() -> None:
     frame, facts = results.table03("2")
-    cells = collect(frame.assign(column=2), {"x": {**facts, "column": 2}}, {})["table03"]
+    cells = collect(frame.assign(column=2, cell="x"), {"x": {**facts, "column": 2}}, {})["table03"]
     assert cells[0].column == "2"
     numbers = compare(cells, published("table03", cells))
     assert numbers.set_index("term")["published"]["treat"] == 0.067
@@ -37,7 +37,7 @@ def test_columns_stored_as_numbers_are_matched() -> None:
 
 def test_manifest_without_rows_is_no_cell() -> None:
     frame, facts = results.table03("1")
-    cells = collect(frame, {"table03_1": facts, "table03_2": results.manifest("table03", "2")}, {})
+    cells = collect(frame.assign(cell="table03_1"), {"table03_1": facts, "table03_2": results.manifest("table03", "2")}, {})
     assert [cell.name for cell in cells["table03"]] == ["table03_1"]
 
 
@@ -96,7 +96,7 @@ def test_one_published_column_can_serve_all_cells() -> None:
     assert numbers["published"]["treat"] == 0.040
 
 
-def test_statistics_by_term_may_be_a_list_with_gaps() -> None:
+def test_statistics_by_term_may_have_gaps() -> None:
     frame, facts = results.figure01()
     count = len(frame) - 1  # the last row is the test
     support = [float(10 + place) for place in range(count - 1)] + [None]

@@ -81,7 +81,7 @@ class Section:
         return any(line.kind == kind for line in self.table.lines)
 
 
-_SCALARS = {"n_clusters": "clusters", "singletons": "singletons", "draws_failed": "draws that failed"}
+_SCALARS = {"n_clusters": "clusters", "draws_failed": "draws that failed"}
 
 
 def build(

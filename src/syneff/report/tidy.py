@@ -72,9 +72,9 @@ class Cell:
         return float(value) if isinstance(value, int | float) else math.nan
 
     def by_term(self, name: str) -> dict[str, float]:
-        """Return a statistic that the fit has for each term: stored by term, or as a list in the order of the terms."""
-        values = self.manifest.get("stats", {}).get(name, {})
-        return _known(values if isinstance(values, Mapping) else dict(zip(self.estimates["term"], values, strict=True)))
+        """Return a statistic that the fit has for each term, stored as a list in the order of the terms."""
+        values = self.manifest.get("stats", {}).get(name)
+        return {} if values is None else _known(dict(zip(self.estimates["term"], values, strict=True)))
 
     @property
     def estimates(self) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def collect(
     Parameters
     ----------
     tidy
-        All tidy rows; the cell of a row is in its column ``cell``, or else given by ``experiment`` and ``column``.
+        All tidy rows; the cell of a row is in its column ``cell``.
     manifests
         Manifest by name of the cell. A cell without rows is left out.
     draws
@@ -131,12 +131,9 @@ def collect(
     """
     groups: dict[str, list[Cell]] = {}
     for name, manifest in manifests.items():
-        experiment, column = str(manifest["experiment"]), str(manifest["column"])
-        if "cell" in tidy:
-            own = tidy["cell"] == name
-        else:
-            own = (tidy["experiment"].astype(str) == experiment) & (tidy["column"].astype(str) == column)
+        own = tidy["cell"] == name
         if own.any():
+            experiment, column = str(manifest["experiment"]), str(manifest["column"])
             cell = Cell(name, experiment, column, tidy[own].reset_index(drop=True), manifest, draws.get(name))
             groups.setdefault(experiment, []).append(cell)
     order = {name: sorted(cells, key=lambda cell: (_natural(cell.column), cell.name)) for name, cells in groups.items()}
