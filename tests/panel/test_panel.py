@@ -40,8 +40,8 @@ def test_a_missing_row_has_weight_zero_and_no_values() -> None:
     panel = Panel.from_frame(frame().drop(index=0), "city", "year")
     np.testing.assert_array_equal(panel.weights, [[1.0, 1.0], [1.0, 0.0]])
     assert np.isnan(panel.columns["gdp"][1, 1])
-    assert len(panel.to_frame()) == 3
-    assert len(panel.to_frame(sample_only=False)) == 4
+    assert len(panel.to_frame(sample_only=True)) == 3
+    assert len(panel.to_frame()) == 4
 
 
 def test_weights_come_from_a_column() -> None:

@@ -55,22 +55,32 @@ def assert_same(panel: Panel, other: Panel) -> None:
 @given(panels())
 def test_frame_and_back_is_the_identity(parts: dict[str, Any]) -> None:
     panel = Panel(**parts)
-    assert_same(back(panel.to_frame(sample_only=False)), panel)
+    assert_same(back(panel.to_frame()), panel)
+
+
+@few
+@given(panels(), st.data())
+def test_a_year_and_a_unit_out_of_the_sample_come_back(parts: dict[str, Any], data: st.DataObject) -> None:
+    weights = parts["weights"].copy()
+    weights[data.draw(st.integers(0, weights.shape[0] - 1), "unit"), :] = 0
+    weights[:, data.draw(st.integers(0, weights.shape[1] - 1), "year")] = 0
+    panel = Panel(**{**parts, "weights": weights})
+    assert_same(back(panel.to_frame()), panel)
 
 
 @few
 @given(panels())
 def test_back_and_frame_is_the_identity(parts: dict[str, Any]) -> None:
     panel = Panel(**parts)
-    frame = panel.to_frame(sample_only=False)
-    pd.testing.assert_frame_equal(back(frame).to_frame(sample_only=False), frame)
+    frame = panel.to_frame()
+    pd.testing.assert_frame_equal(back(frame).to_frame(), frame)
 
 
 @few
 @given(panels(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(parts: dict[str, Any], random) -> None:  # type: ignore[no-untyped-def]
     panel = Panel(**parts)
-    frame = panel.to_frame(sample_only=False)
+    frame = panel.to_frame()
     order = list(range(len(frame)))
     random.shuffle(order)
     assert_same(back(frame.iloc[order]), panel)
@@ -80,7 +90,7 @@ def test_the_order_of_rows_does_not_matter(parts: dict[str, Any], random) -> Non
 @given(panels())
 def test_a_missing_row_equals_weight_zero(parts: dict[str, Any]) -> None:
     panel = Panel(**parts)
-    frame = panel.to_frame(sample_only=False)
+    frame = panel.to_frame()
     # One row a unit and one a year stay, so that neither vanishes from the data.
     stays = (frame["weight"] > 0) | (frame["period"] == panel.periods[0]) | (frame["unit"] == panel.units[0])
     absent = back(frame[stays])
@@ -106,7 +116,7 @@ def test_interpolate_is_pandas_less_the_long_gaps(parts: dict[str, Any], gap: in
 @given(panels(), st.integers(1, 4))
 def test_lag_is_a_shift_within_units(parts: dict[str, Any], periods: int) -> None:
     panel = Panel(**parts)
-    frame = panel.to_frame(sample_only=False)
+    frame = panel.to_frame()
     expected = frame.groupby("unit")["zeta"].shift(periods)
     lagged = steps.lag(panel, columns=["zeta"], periods=periods).columns[f"zeta_lag{periods}"]
     np.testing.assert_array_equal(lagged.ravel(), expected)

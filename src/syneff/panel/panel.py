@@ -225,13 +225,17 @@ class Panel:
             variables=dict(variables or {}),
         )
 
-    def to_frame(self, *, sample_only: bool = True) -> pd.DataFrame:
+    def to_frame(self, *, sample_only: bool = False) -> pd.DataFrame:
         """Return one row a unit and period, sorted, with columns ``unit``, ``period``, ``weight``, columns and traits.
+
+        `from_frame`, with ``weight="weight"`` and the numeric traits named, makes the same panel of it, whatever the weights.
+        `variables`, `notes` and `truth` have no place in a frame. A trait without any value comes back as a numeric one.
 
         Parameters
         ----------
         sample_only
-            Leave out the rows of weight 0.
+            Leave out the rows of weight 0: the frame for a regression elsewhere. A unit or a year without any row in the
+            sample is then gone.
         """
         n_units, n_periods = self.shape
         frame = pd.DataFrame(
