@@ -91,6 +91,27 @@ def test_a_period_that_is_no_whole_year(year: object) -> None:
     assert "column 'year' must hold whole years, but has Wuhan" in found
 
 
+@pytest.mark.parametrize("year", [pd.Timestamp(2006, 1, 1), pd.Period("2006"), "2006-01-01", "2006/1"])
+def test_a_period_that_is_a_date(year: object) -> None:
+    found = message(put("Wuhan", 2006, "year", year))
+    assert "column 'year' must hold whole years, but has dates: Wuhan" in found
+    assert "Keep the year alone as a number, e.g. 2004." in found
+
+
+@pytest.mark.parametrize("day", [pd.Timestamp(2006, 1, 2), "2006-01-02"])
+def test_a_date_among_numbers_is_called_a_date(day: object) -> None:
+    assert "column 'gdp' has dates among its numbers: Wuhan 2006" in message(put("Wuhan", 2006, "gdp", day))
+    assert "has text among its numbers" in message(put("Wuhan", 2006, "gdp", "2006.05 yuan"))
+
+
+def test_a_column_of_dates_is_a_trait_where_it_stays() -> None:
+    rows = pd.DataFrame({"city": ["A", "A", "B"], "year": [2004, 2005, 2004]})
+    start = pd.to_datetime(["2010-07-01", "2010-07-01", "2012-11-01"])
+    assert Panel.from_frame(rows.assign(start=start), "city", "year").traits["start"][1].startswith("2012-11-01")
+    with pytest.raises(DataError, match="column 'start' holds dates, so it must not change within a unit"):
+        Panel.from_frame(rows.assign(start=start[[0, 2, 1]]), "city", "year")
+
+
 def test_a_year_that_nobody_has() -> None:
     frame = rows()
     found = message(frame[frame["year"] != 2005])

@@ -4,6 +4,7 @@ A column is numeric when at least half of its cells are meant as numbers, so tha
 instead of turning the whole column into text in silence.
 """
 
+import datetime
 import re
 
 import numpy as np
@@ -14,6 +15,7 @@ from syneff.panel.rules import listed
 
 # Thousands separators and per cent signs, in ASCII and in full width.
 SEPARATORS = "[,\uff0c]|[%\uff05]$"
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([ T]\d.*)?")
 
 
 def flatten(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,8 +33,18 @@ def is_numeric(cells: pd.Series) -> bool:
     """Return whether at least half of the cells that are not missing are meant as numbers, "1,234" and "5%" among them."""
     if pd.api.types.is_numeric_dtype(cells):
         return True
-    written = cells.dropna().map(lambda cell: re.sub(SEPARATORS, "", cell) if isinstance(cell, str) else cell)
-    return bool(numbers(written).notna().sum() * 2 >= len(written))
+    written = [re.sub(SEPARATORS, "", cell) if isinstance(cell, str) else cell for cell in cells.dropna()]
+    # As objects: pandas would count a column of dates as nanoseconds.
+    return bool(numbers(pd.Series(written, dtype=object)).notna().sum() * 2 >= len(written))
+
+
+def has_dates(cells: pd.Series) -> bool:
+    """Return whether any cell that is no number is a date, stored as one or written as one."""
+
+    def is_date(cell: object) -> bool:
+        return isinstance(cell, datetime.date | pd.Period) or (isinstance(cell, str) and bool(_DATE.fullmatch(cell)))
+
+    return any(is_date(cell) for cell in cells[numbers(cells).isna()].dropna())
 
 
 def numbers(cells: pd.Series) -> pd.Series:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from syneff.errors import DataError, unknown_name
-from syneff.panel.cells import clean_cells, flatten, is_numeric, numbers, typed_cells
+from syneff.panel.cells import clean_cells, flatten, has_dates, is_numeric, numbers, typed_cells
 from syneff.panel.rules import Rule, failures, holds_everywhere, listed, unit_names
 from syneff.typing import HostUnitPeriod
 
@@ -182,6 +182,10 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
     by_unit = frame.loc[numbers(frame[period]).sort_values().index].groupby(unit, sort=False)
     first = {name: by_unit[name].transform("first") for name in fixed}
     nowhere = frame[unit].isna()
+    kinds = {
+        name: "is a trait" if name in traits else "holds dates" if has_dates(frame[name]) else "is text"
+        for name in fixed
+    }
     return [
         Rule(
             unit,
@@ -193,7 +197,9 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
         Rule(
             period,
             lambda cells: cells.map(lambda cell: isinstance(cell, int)),
-            f"column {period!r} must hold whole years, but has " + "{cells}. Write the year as a number, e.g. 2004.",
+            f"column {period!r} must hold whole years, but has "
+            + ("dates: {cells}. Keep the year alone" if has_dates(frame[period]) else "{cells}. Write the year")
+            + " as a number, e.g. 2004.",
             missing_too=True,
         ),
         Rule(
@@ -208,7 +214,7 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
             Rule(
                 name,
                 lambda cells, name=name: (cells == first[name].loc[cells.index]) | nowhere.loc[cells.index],  # type: ignore[misc]
-                f"column {name!r} {'is a trait' if name in traits else 'is text'}, so it must not change within a unit, "
+                f"column {name!r} {kinds[name]}, so it must not change within a unit, "
                 "but it differs from the unit's first value in {cells}. Mend the cells, or leave the column out.",
             )
             for name in fixed
@@ -225,7 +231,7 @@ def _number_rules(frame: pd.DataFrame, identifiers: set[str]) -> list[Rule]:
             Rule(
                 name,
                 lambda cells: numbers(cells).notna(),
-                f"column {name!r} has text among its numbers: " + "{cells}. "
+                f"column {name!r} has {'dates' if has_dates(frame[name]) else 'text'} among its numbers: " + "{cells}. "
                 "Write numbers without thousands separators and units, and leave missing cells empty.",
             ),
             Rule(
