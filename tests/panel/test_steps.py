@@ -24,7 +24,8 @@ def test_interpolate_fills_short_interior_gaps_only() -> None:
     np.testing.assert_allclose(
         after.columns["x"], [[NAN, 1, 2, 3, 5, 7, 9, NAN], [0, NAN, NAN, NAN, 4, 5, 6, NAN]], rtol=1e-15
     )
-    assert after.notes == ("interpolate: cells filled (interior gaps of at most 2 years): x 4.",)
+    said = "x 4 city-years (Anqing 2006, Anqing 2008, Anqing 2009, Wuhan 2009)"
+    assert after.notes == (f"interpolate: values filled (interior gaps of at most 2 years): {said}.",)
     assert np.isnan(before.columns["x"]).sum() == 10
 
 
@@ -49,6 +50,7 @@ def test_interpolate_does_not_bring_back_missing_rows() -> None:
     after = steps.interpolate(Panel.from_frame(pd.concat([rows, more]), "city", "year"), columns=["x"])
     assert after.columns["x"][0, 1] == 2.0
     assert after.weights[0, 1] == 0.0
+    assert after.notes[-1].endswith("x none, and 1 in rows out of the sample.")
 
 
 @pytest.mark.parametrize(("lower", "upper"), [(1, 99), (5, 95), (0, 90), (2.5, 100)])

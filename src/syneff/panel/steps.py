@@ -40,7 +40,7 @@ def interpolate(panel: Panel, *, columns: Sequence[str], max_gap: int = 2) -> Pa
     Returns
     -------
     Panel
-        With a note of the cells filled in each column.
+        With a note of the city-years filled in each column; the rows out of the sample are counted apart.
 
     Raises
     ------
@@ -53,9 +53,17 @@ def interpolate(panel: Panel, *, columns: Sequence[str], max_gap: int = 2) -> Pa
     years = np.asarray(panel.periods, dtype=float)
     before = {name: panel.column(name) for name in columns}
     filled = {name: np.stack([_fill(row, years, max_gap) for row in values]) for name, values in before.items()}
-    counts = {name: int(np.isnan(before[name]).sum() - np.isnan(filled[name]).sum()) for name in columns}
-    said = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return panel.assign(filled, note=f"interpolate: cells filled (interior gaps of at most {max_gap} years): {said}.")
+    new = {name: np.isnan(before[name]) & ~np.isnan(filled[name]) for name in columns}
+    said = "; ".join(f"{name} {_filled(panel, where)}" for name, where in new.items())
+    return panel.assign(filled, note=f"interpolate: values filled (interior gaps of at most {max_gap} years): {said}.")
+
+
+def _filled(panel: Panel, new: np.ndarray) -> str:
+    """Count and name the city-years filled in one column."""
+    inside, outside = new & panel.sample, int((new & ~panel.sample).sum())
+    named = listed(f"{panel.names[i]} {panel.periods[t]}" for i, t in zip(*np.nonzero(inside), strict=True))
+    said = f"{inside.sum()} city-years ({named})" if named else "none"
+    return said + (f", and {outside} in rows out of the sample" if outside else "")
 
 
 def _fill(row: np.ndarray, years: np.ndarray, max_gap: int) -> np.ndarray:
