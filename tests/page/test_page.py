@@ -183,6 +183,21 @@ def test_what_users_write_is_escaped(field: str, tmp_path: Path) -> None:
     assert "alert(1)" in reader.text("table03")
 
 
+def test_columns_without_all_controls_are_said_not_to_cover_the_truth(tmp_path: Path) -> None:
+    spec = {"treatment": "treat", "effects": ["unit", "period"], "cluster": "unit"}
+    truth = {"coefficients": {"treat": 0.04, "pop": -0.001, "event[0]": 0.03}, "note": "Set."}
+    cells = []
+    for column, controls in (("1", []), ("2", ["pop"])):
+        frame, facts = results.table03(column)
+        config = {"estimator": {"spec": {**spec, "controls": controls}}}
+        cells.append((frame, {**facts, "config": config, "truth": truth}))
+    said = "need not cover the truth: (1)."
+    assert said in build(results.stored(*cells), tmp_path).text("table03")
+    assert "need not cover" not in build(results.stored(cells[1]), tmp_path).text("table03")
+    unknown = [(frame, {**facts, "truth": None}) for frame, facts in cells]
+    assert "need not cover" not in build(results.stored(*unknown), tmp_path).text("table03")
+
+
 def test_warnings_name_their_columns_unless_all_share_them(tmp_path: Path) -> None:
     first, second = results.table03("1"), results.table03("2")
     first[1]["warnings"] = ["Shared.", "Only here."]

@@ -54,7 +54,9 @@ def manifest(experiment: str, column: str, **more: Any) -> dict[str, Any]:
         "key": "0f3a9c",
         "config": {
             "name": experiment,
-            "estimator": {"spec": {"effects": ["unit", "period"], "cluster": "unit", "covariance": "CR1"}},
+            "estimator": {
+                "spec": {"treatment": "treat", "effects": ["unit", "period"], "cluster": "unit", "covariance": "CR1"}
+            },
         },
         "seed": 7,
         "versions": {"syneff": "0.1.0", "jax": "0.10.0"},

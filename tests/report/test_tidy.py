@@ -37,7 +37,9 @@ def test_columns_stored_as_numbers_are_matched() -> None:
 
 def test_manifest_without_rows_is_no_cell() -> None:
     frame, facts = results.table03("1")
-    cells = collect(frame.assign(cell="table03_1"), {"table03_1": facts, "table03_2": results.manifest("table03", "2")}, {})
+    cells = collect(
+        frame.assign(cell="table03_1"), {"table03_1": facts, "table03_2": results.manifest("table03", "2")}, {}
+    )
     assert [cell.name for cell in cells["table03"]] == ["table03_1"]
 
 

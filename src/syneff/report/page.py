@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from syneff.report.exhibits import Exhibit
 from syneff.report.export import environment, figure_files, inline_svg, table_files, write
-from syneff.report.tables import Table
+from syneff.report.tables import Table, partial_columns
 from syneff.report.tidy import PAPER, Cell, collect
 
 
@@ -55,8 +55,13 @@ class Section:
 
     @property
     def truth_notes(self) -> list[str]:
-        """Where the true values come from."""
-        return list(dict.fromkeys(cell.truth_note for cell in self.cells if cell.truth_note))
+        """Where the true values come from, and which columns need not cover them."""
+        notes = list(dict.fromkeys(cell.truth_note for cell in self.cells if cell.truth_note))
+        if partial := partial_columns(self.cells):
+            notes.append(
+                f"Columns that omit controls with a true effect need not cover the truth: {', '.join(partial)}."
+            )
+        return notes
 
     def notes(self, common: Sequence[str] = ()) -> list[tuple[str, str]]:
         """Return the notes of the run that are not common to all exhibits, each with its columns unless all have it."""

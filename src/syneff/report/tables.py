@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from syneff.errors import SpecError
-from syneff.report.tidy import Cell, compare
+from syneff.report.tidy import Cell, compare, event_time
 
 STARS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
 OMITTED = "omitted"
@@ -255,6 +255,17 @@ def _source_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
     if any(cell.synthetic for cell in cells):
         return ("Synthetic panel: simulated data, no evidence about real cities.",)
     return tuple(dict.fromkeys(f"Source: {cell.manifest['source']}." for cell in cells if cell.manifest.get("source")))
+
+
+def partial_columns(cells: Sequence[Cell]) -> list[str]:
+    """Return the columns that leave out a control with a true effect: what they estimate is not the truth of the panel."""
+    found = []
+    for cell in cells:
+        spec = specification(cell.manifest.get("config", {}))
+        controls = {term for term in cell.truth if term != spec.get("treatment") and event_time(term) is None}
+        if spec and not controls <= set(spec.get("controls") or ()):
+            found.append(f"({cell.column})")
+    return list(dict.fromkeys(found))
 
 
 def specification(config: Any) -> Mapping[str, Any]:
