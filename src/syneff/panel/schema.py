@@ -182,10 +182,6 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
     by_unit = frame.loc[numbers(frame[period]).sort_values().index].groupby(unit, sort=False)
     first = {name: by_unit[name].transform("first") for name in fixed}
     nowhere = frame[unit].isna()
-    kinds = {
-        name: "is a trait" if name in traits else "holds dates" if has_dates(frame[name]) else "is text"
-        for name in fixed
-    }
     return [
         Rule(
             unit,
@@ -214,12 +210,16 @@ def _panel_rules(frame: pd.DataFrame, unit: str, period: str, traits: Sequence[s
             Rule(
                 name,
                 lambda cells, name=name: (cells == first[name].loc[cells.index]) | nowhere.loc[cells.index],  # type: ignore[misc]
-                f"column {name!r} {kinds[name]}, so it must not change within a unit, "
+                f"column {name!r} {_kind(frame[name], name in traits)}, so it must not change within a unit, "
                 "but it differs from the unit's first value in {cells}. Mend the cells, or leave the column out.",
             )
             for name in fixed
         ),
     ]
+
+
+def _kind(cells: pd.Series, is_trait: bool) -> str:
+    return "is a trait" if is_trait else "holds dates" if has_dates(cells) else "is text"
 
 
 def _number_rules(frame: pd.DataFrame, identifiers: set[str]) -> list[Rule]:
