@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 
 from syneff import app, record
+from syneff.panel.synthetic import synthetic
 
 TIDY = (
     "experiment column outcome term estimate std_error statistic p_value conf_low conf_high nobs n_units n_periods dof"
@@ -44,6 +47,9 @@ steps:
   fail: {{_target_: own.fail, how: {how}}}
 estimator: {{variables: [treat, pop]}}
 """
+
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,23 @@ def test_mistakes_are_one_message_and_status_2(syneff, tmp_path):
     for words, message in (
         (["experiment=tabel03"], "Did you mean 'table03'"),
         (["experiment=baseline", "source=cvs"], "unknown source 'cvs'. Did you mean 'csv'"),
-        (["experiment=baseline", "seed=abc"], "'abc'"),
+        (["experiment=baseline", "seed=abc"], "seed must be a whole number, not 'abc'. Set for instance seed=0."),
+        (["experiment=baseline", "compute.cache=maybe"], "compute.cache must be true or false, not 'maybe'"),
+        (["experiment=baseline", "source.unit=城市"], "Put it in quotes of its own: source.unit=\"'城市'\"."),
+        (["experiment=baseline", "source.path=~/a.csv"], "Put it in quotes of its own: source.path=\"'~/a.csv'\"."),
+        (
+            ["experiment=baseline", "source.rename={城市: city}"],
+            "Write the mapping in a yaml file of your --config-dir.",
+        ),
+        (["experiment=baseline", "spec.controls=[pop"], "Close its bracket"),
+        (["experiment=baseline", "城市=1"], "names of options are plain letters"),
+        (["experiment=baseline", "--cfg", "job", "seed=1,2"], "seed=1,2: several values make several cells"),
+        (["experiment=baseline", "source.sed=1"], "Allowed: units, periods, seed. "),
+        (
+            ["experiment=table02,figure01", "name=x"],
+            "experiment=table02 and experiment=figure01 would both be stored as",
+        ),
+        (["experiment=table02", "seed=1,1"], "seed=1 and seed=1 would both be stored as 'table02,seed=1'"),
         (["experiment=baseline", "spec.outcom=y"], "Did you mean 'outcome'"),
         (["experiment=baseline", "source=csv", "source.path=twice.csv"], "2010"),
         (["experiment=baseline", "source=csv", "source.path=none.csv"], "none.csv"),
@@ -149,6 +171,17 @@ def test_a_bad_cell_does_not_stop_the_others(syneff, own):
     assert (own / "outputs" / "data_good_bug" / "good" / "manifest.json").is_file()
 
 
+def test_experiments_of_one_name_are_refused_before_anything_is_computed(syneff, own):
+    """The second one has its name from the first, as a copy does whose `name:` was forgotten."""
+    (own / "mine" / "experiment" / "copy.yaml").write_text("# @package _global_\ndefaults: [good]\nseed: 3\n")
+    answer = syneff("--config-dir", "mine", "compute=test", "experiment=good,bug,copy")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("syneff: experiment=good and experiment=copy would both be stored as 'good'")
+    assert len(answer.stderr.splitlines()) == 1
+    assert answer.stdout == ""
+    assert not (own / "outputs").exists()
+
+
 def test_an_interrupt_is_clean(syneff, own):
     answer = syneff("--config-dir", "mine", "compute=test", "experiment=good,interrupt,bug")
     assert answer.returncode == 130
@@ -164,7 +197,6 @@ def test_swept_options_make_cells_of_their_own(syneff, own):
         "compute=test",
         "report=none",
         "experiment=good",
-        "-m",
         "seed=1,2",
         "estimator.variables=[pop],[er,pop]",
     )
@@ -172,6 +204,48 @@ def test_swept_options_make_cells_of_their_own(syneff, own):
     cells = sorted(path.parent.name for path in (own / "outputs" / "good").glob("*/manifest.json"))
     assert len(cells) == 4
     assert cells[0].startswith("good,seed=1,estimator.variables=")
+
+
+def readme_command(beginning):
+    """Return the words of the command of the README that begins so, without its comment."""
+    (line,) = [line for line in README.splitlines() if line.startswith(f"syneff {beginning}")]
+    return shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.slow
+def test_an_own_panel_takes_the_road_of_the_readme(syneff, tmp_path):
+    """The README's files and commands, word for word, on a csv with Chinese columns, a pilot year and a gap."""
+    files = re.findall(r"```yaml\n# (my_conf/[\w/]+\.yaml).*?\n(.*?)```", README, re.DOTALL)
+    assert [name for name, _ in files] == ["my_conf/steps/clean.yaml", "my_conf/experiment/mine.yaml"]
+    for name, text in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    frame = synthetic(units=20, periods=(2006, 2014)).to_frame().drop(columns=["weight", "treat"])
+    names = {"unit": "code", "period": "year", "gdp": "地区生产总值", "adoption_year": "pilot_year"}
+    frame = frame.rename(columns=names)
+    frame.loc[4, "地区生产总值"] = None
+    frame.to_csv(tmp_path / "cities.csv", index=False)
+    frame.rename(columns={"code": "代码"}).to_csv(tmp_path / "城市.csv", index=False, encoding="gb18030")
+    cell = tmp_path / "outputs" / "mine" / "mine"
+    for beginning in ("--config-dir my_conf", "experiment=mine"):
+        answer = syneff(*readme_command(beginning))
+        assert (answer.returncode, answer.stderr) == (0, ""), answer
+        assert "1 cells done" in answer.stdout
+        assert {"treat", "pop", "lnpgdp"} <= set(tidy(cell.parent)["term"])
+        notes = json.loads((cell / "manifest.json").read_text())["warnings"]
+        assert any("gdp 1 city-years (City 001 2010); co2 none" in note for note in notes), notes
+
+
+@pytest.mark.slow
+def test_an_own_panel_needs_no_yaml_where_names_agree(syneff, tmp_path):
+    frame = synthetic(units=24, periods=(2004, 2014)).to_frame().drop(columns="weight")
+    frame.rename(columns={"unit": "code", "period": "year"}).to_csv(tmp_path / "cities.csv", index=False)
+    answer = syneff(*readme_command("source=csv"), "experiment=figure02", "draws=10")
+    assert (answer.returncode, answer.stderr) == (0, ""), answer
+    assert "1 cells done, 0 skipped, 0 failed" in answer.stdout
+    page = (tmp_path / "outputs" / "figure02" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "csv: cities.csv" in page
+    assert "ynthetic" not in page
 
 
 @pytest.mark.slow

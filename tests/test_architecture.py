@@ -37,6 +37,7 @@ ARROWS = {
     "syneff.spatial": ("syneff.models.base", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
     "syneff.app": ("syneff",),
+    "syneff.configuration": (),
     "syneff.__main__": ("syneff.app",),
 }
 # Modules that may import a package, by package; every other package is free.

@@ -9,12 +9,14 @@ the report and gives the exit status:
 2   the user's input is wrong: one message, no traceback (HYDRA_FULL_ERROR=1 gives it)
 """
 
+import itertools
 import os
 import re
 import shutil
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,50 +26,22 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 import syneff
 from syneff import command, ledger, nodes
-from syneff.errors import SyneffError, unknown_name
+from syneff.configuration import KEYED, Config
+from syneff.errors import SpecError, SyneffError, unknown_name
 from syneff.progress import Bar
-
-KEYED = ("name", "experiment", "column", "seed", "source", "steps", "estimator")
-"""What a result depends on; the rest of the configuration says where it is computed and how it is shown."""
-
-
-@dataclass
-class Compute:
-    """Where to compute."""
-
-    platform: str = "cpu"
-    cache: bool = True
-
-
-@dataclass
-class Config:
-    """The configuration of one cell; yaml fills it."""
-
-    name: str = MISSING
-    experiment: str = MISSING
-    column: int = 1
-    seed: int = 0
-    draws: int = 1000
-    source: dict[str, Any] = field(default_factory=dict)
-    measure: dict[str, Any] = field(default_factory=dict)
-    steps: dict[str, Any] = field(default_factory=dict)
-    spec: dict[str, Any] = field(default_factory=dict)
-    estimator: dict[str, Any] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
-    compute: Compute = field(default_factory=Compute)
-    output: str = "outputs"
-    batch: str = MISSING
-    force: bool = False
-    run: str = "run"
-    swept: list[str] = field(default_factory=list)
-
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -89,8 +63,12 @@ class Session:
 _session = Session()
 
 
+class Refused(BaseException):
+    """Ends a run before its first cell; Hydra would only warn of an `Exception` in a callback."""
+
+
 class Watch(Callback):
-    """Tells `main` the configuration of the run and starts the progress bar."""
+    """Tells `main` the configuration of the run, refuses cells that would overwrite each other, and starts the progress bar."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Note a run of one cell."""
@@ -100,7 +78,12 @@ class Watch(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Note a sweep."""
         _session.config = config
-        _session.bar.start(_count_cells(config))
+        try:
+            jobs = _jobs(config)
+            _refuse_twins(config, jobs)
+        except Exception as error:
+            raise Refused from error
+        _session.bar.start(len(jobs))
 
 
 def main() -> int:
@@ -115,7 +98,7 @@ def main() -> int:
             print(f"syneff {syneff.__version__}")
             return 0
         error = _launch(command.arguments(words, run=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"))
-        if error is not None and (_session.config is None or explain(error) is not None):
+        if error is not None and (_session.bar.total == 0 or explain(error) is not None):
             return _complain(error)
         return 0 if _session.config is None else _close(_session.config, error)
     except KeyboardInterrupt:
@@ -178,37 +161,63 @@ def _compute(config: DictConfig, folder: Path) -> bool:
 def _cell_name(config: DictConfig) -> str:
     """Return the name of a cell's folder: its own, and what else is swept."""
     known = HydraConfig.get()
-    swept = {*config.swept, *(known.sweeper.get("params") or {})} - {"experiment"}
-    words = [word for word in known.overrides.task if word.split("=")[0] in swept]
-    return re.sub(r"[^\w.=,+-]+", "_", ",".join([config.name, *words]))
+    return _folder_name(config.name, known.overrides.task, {*config.swept, *(known.sweeper.get("params") or {})})
 
 
-def _count_cells(config: DictConfig) -> int:
-    """Count the jobs of a sweep, as Hydra's sweeper will."""
+def _folder_name(name: str, words: Sequence[str], swept: set[str]) -> str:
+    own = [word for word in words if word.split("=")[0] in swept - {"experiment"}]
+    return re.sub(r"[^\w.=,+-]+", "_", ",".join([name, *own]))
+
+
+def _jobs(config: DictConfig) -> list[tuple[str, ...]]:
+    """Return the words of each job of a sweep, as Hydra's sweeper will."""
     words = {key: f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()}
     words |= {word.split("=")[0]: word for word in config.hydra.overrides.task}
-    count = 1
-    for override in OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(
-        list(words.values())
-    ):
-        count *= len(list(override.sweep_string_iterator())) if override.is_sweep_override() else 1
-    return count
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    choices = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [str(override.input_line)]
+        for override in parser.parse_overrides(list(words.values()))
+    ]
+    return list(itertools.product(*choices))
 
 
-def _launch(words: list[str]) -> Exception | None:
+def _refuse_twins(config: DictConfig, jobs: Sequence[tuple[str, ...]]) -> None:
+    """Raise if two cells of a sweep would be stored in one folder; each experiment is composed once to know its name."""
+    swept = {*config.swept, *(config.hydra.sweeper.get("params") or {})}
+    loader = GlobalHydra.instance().config_loader()
+    names: dict[str, str] = {}
+    known: dict[str, tuple[str, ...]] = {}
+    for words in jobs:
+        experiment = next((word for word in words if word.startswith("experiment=")), "")
+        if experiment not in names:
+            names[experiment] = loader.load_sweep_config(config, list(words)).name
+        folder = _folder_name(names[experiment], words, swept)
+        if folder in known:
+            pairs = [pair for pair in zip(known[folder], words, strict=True) if pair[0].split("=")[0] in swept]
+            one, other = (",".join(each) for each in zip(*([p for p in pairs if p[0] != p[1]] or pairs), strict=True))
+            raise SpecError(
+                f"{one} and {other} would both be stored as {folder!r}, one over the other. Give each experiment a name of "
+                "its own (name: ... in its yaml), and each swept option different values."
+            )
+        known[folder] = words
+
+
+def _launch(words: list[str]) -> BaseException | None:
     """Hand the command to Hydra; return what it raises."""
     sys.argv[1:] = words
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print, and the wording is ours
     try:
         hydra.main(config_path=str(command.conf_directory()), config_name="config", version_base="1.3")(cell)()
-    except Exception as error:
+    except (Exception, Refused) as error:
         return error
     finally:
         _session.bar.stop()
     return None
 
 
-def _close(config: DictConfig, error: Exception | None) -> int:
+def _close(config: DictConfig, error: BaseException | None) -> int:
     """Build the report of a run, say how it ended, and return the exit status."""
     ended = ledger.outcomes(_ledger(config))
     folder = Path(config.output) / config.batch
@@ -287,10 +296,26 @@ def _explain_choice(error: MissingConfigException) -> str:
     return unknown_name(group or "configuration", name, error.options or ())
 
 
+_KINDS = {
+    int: "a whole number",
+    bool: "true or false",
+    DictConfig: "a mapping {name: value}",
+    ListConfig: "a list [...]",
+}
+
+
 def _explain_hydra(chain: list[BaseException]) -> str:
     for each in chain:
+        if isinstance(each, OverrideParseException):
+            return command.unreadable(each.override)
+        if isinstance(each, ValidationError) and each.full_key:
+            default = OmegaConf.select(OmegaConf.structured(Config), each.full_key)
+            example = f" Set for instance {each.full_key}={str(default).lower()}." if isinstance(default, int) else ""
+            return f"{each.full_key} must be {_KINDS.get(type(default), 'text')}, not {each.value!r}.{example}"
+        if ambiguous := re.match(r"Ambiguous value for argument '(.*)'", str(each)):
+            return f"{ambiguous[1]}: several values make several cells, but one is asked for. Give one value."
         if isinstance(each, ConfigKeyError | ConfigAttributeError) and isinstance(each.parent_node, DictConfig):
-            known = [str(key) for key in each.parent_node if key != "hydra"]
+            known = [str(key) for key in each.parent_node if key not in ("hydra", *nodes.RESERVED)]
             where = str(each.full_key).rpartition(".")[0]
             return unknown_name(
                 f"option{' of ' + where if where else ''}", str(each.key), known, "syneff --cfg job shows all."

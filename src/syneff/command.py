@@ -17,6 +17,7 @@ from syneff.errors import SpecError, unknown_name
 DEFAULT_SWEEP = "paper"
 _HELP = ("--help", "-h")
 _SHOWS = (*_HELP, "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+_MULTIRUN = {"-m", "--multirun"}
 _OVERRIDE = re.compile(r"(?P<key>[+~]*\w[\w./@-]*)=(?P<value>.*)", re.DOTALL)
 
 _USAGE = """\
@@ -25,6 +26,7 @@ syneff: batch estimation of policy effects on city panels
   syneff                                   the whole paper on the embedded synthetic panel (sweep=paper)
   syneff experiment=table03                one table, figure or column
   syneff -m 'experiment=glob(*)'           every experiment there is
+  syneff experiment=baseline seed=1,2,3    several values of any option: a cell for each
   syneff source=csv source.path=panel.csv source.unit=code source.period=year
                                            the same on your own panel (also parquet, stata, excel)
   syneff experiment=baseline spec.controls=[pop,fdi] seed=1
@@ -35,6 +37,9 @@ syneff: batch estimation of policy effects on city panels
 
 Results: outputs/<run>/report/index.html, and a folder a cell with tidy.parquet, config.yaml and manifest.json.
 Exit status: 0 all cells done; 1 some cell failed, the others are kept; 2 the input is wrong: one message says how to mend it.
+
+A value with Chinese letters, ~, blanks or a comma needs quotes of its own: source.unit="'城市'". Renaming columns from Chinese
+(source.rename) needs a yaml file in your --config-dir.
 
 Choices (group=option):
 """
@@ -110,6 +115,7 @@ def arguments(argv: Sequence[str], run: str) -> list[str]:
         words.append(f"sweep={DEFAULT_SWEEP}")
     if not shows_only(argv):
         swept = [key for key, value in overrides(words).items() if is_sweep(value)]
+        words += ["--multirun"] if swept and not _MULTIRUN & set(words) else []
         words += [f"run={run}", f"swept=[{','.join(swept)}]"]
     # Hydra's parser wants all overrides together, wherever the user put -m.
     return sorted(words, key=lambda word: not _is_override(word))
@@ -123,6 +129,19 @@ def is_sweep(value: str) -> bool:
     while re.search(r"[\[({][^\[\](){}]*[\])}]", bare):
         bare = re.sub(r"[\[({][^\[\](){}]*[\])}]", "", bare)
     return "," in bare
+
+
+def unreadable(word: str) -> str:
+    """Word the message for an override that Hydra's grammar cannot read: nearly always a value that needs quotes."""
+    key, _, value = word.partition("=")
+    if not key.isascii():
+        return f"{word}: {key!r} is no option: names of options are plain letters. syneff --cfg job shows all."
+    if value.startswith("{"):
+        return f"{word}: names in braces must be plain letters. Write the mapping in a yaml file of your --config-dir."
+    if value.startswith("["):
+        return f"{word}: this list cannot be read. Close its bracket, and quote text that is not plain: [a,'城市']."
+    quoted = "'" + value.strip("'\"") + "'"
+    return f'{word}: this value cannot be read. Put it in quotes of its own: {key}="{quoted}".'
 
 
 def _is_override(word: str) -> bool:
@@ -145,10 +164,8 @@ def _with_experiment(words: list[str], given: dict[str, str]) -> list[str]:
     if len(choices) == 1 and choices[0].startswith("sweep="):
         return [choices[0] if word == f"experiment={value}" else word for word in words]
     changed = [f"experiment={','.join(choices)}" if word == f"experiment={value}" else word for word in words]
-    several = len(choices) > 1 or is_sweep(value)
-    if several and not shows_only(words) and not {"-m", "--multirun"} & set(words):
-        changed.append("--multirun")
-    if "batch" not in given and (several or {"-m", "--multirun"} & set(words)):
+    several = len(choices) > 1 or any(map(is_sweep, given.values()))
+    if "batch" not in given and (several or _MULTIRUN & set(words)):
         changed.append(f"batch={re.sub(r'[^A-Za-z0-9_-]+', '_', value).strip('_')}")
     return changed
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from syneff.errors import SpecError, unknown_name
 
-_RESERVED = ("_target_", "_partial_", "_convert_")
+RESERVED = ("_target_", "_partial_", "_convert_")
+"""Keys of a node that are no options."""
 _REST = "**"
 
 
@@ -67,7 +68,7 @@ def make(node: Any, partial: bool = False) -> Any:
         return [make(value) for value in node]
     if not isinstance(node, Mapping):
         return node
-    made = {key: make(value) for key, value in node.items() if key not in _RESERVED}
+    made = {key: make(value) for key, value in node.items() if key not in RESERVED}
     if "_target_" not in node:
         return made
     target = locate(str(node["_target_"]), "configuration")
@@ -85,7 +86,7 @@ def _check_target(node: Mapping[str, Any], where: str, free: int | None) -> None
     target = locate(str(node["_target_"]), where)
     allowed, required = _parameters(target, free or 0)
     for key, value in node.items():
-        if key in _RESERVED:
+        if key in RESERVED:
             continue
         if key not in allowed and _REST not in allowed:
             raise SpecError(unknown_name(f"option of {where} ({node['_target_']})", key, allowed))
