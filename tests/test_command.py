@@ -59,6 +59,22 @@ def test_unknown_experiment_names_the_nearest():
         command.arguments(["experiment=tabel03"], "r")
 
 
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("source.unit=城市", "source.unit=\"'城市'\""),
+        ("source.path='~/a.csv", "source.path=\"'~/a.csv'\""),
+        ("source.rename={城市: city}", "yaml file of your --config-dir"),
+        ("spec.controls=[pop", "Close its bracket"),
+        ("experiment=glob(a[1])", "glob('table[0-9]')"),
+        ("城市=1", "is no option"),
+    ],
+)
+def test_a_word_that_cannot_be_read_says_how_to_write_it(word, remedy):
+    assert command.unreadable(word).startswith(f"{word}: ")
+    assert remedy in command.unreadable(word)
+
+
 def test_sweep_and_experiment_exclude_each_other():
     with pytest.raises(SpecError, match="exclude each other"):
         command.arguments(["sweep=paper", "experiment=baseline"], "r")

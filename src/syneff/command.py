@@ -138,8 +138,9 @@ def unreadable(word: str) -> str:
         return f"{word}: {key!r} is no option: names of options are plain letters. syneff --cfg job shows all."
     if value.startswith("{"):
         return f"{word}: names in braces must be plain letters. Write the mapping in a yaml file of your --config-dir."
-    if value.startswith("["):
-        return f"{word}: this list cannot be read. Close its bracket, and quote text that is not plain: [a,'城市']."
+    if re.match(r"\[|[a-z]+\(", value):
+        hint = "Close its bracket, and quote text that is not plain: [a,'城市'], glob('table[0-9]')."
+        return f"{word}: this value cannot be read. {hint}"
     quoted = "'" + value.strip("'\"") + "'"
     return f'{word}: this value cannot be read. Put it in quotes of its own: {key}="{quoted}".'
 
