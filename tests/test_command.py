@@ -23,6 +23,8 @@ def translated(*words):
         (["sweep=table03", "seed=2"], ["sweep=table03", "seed=2"]),
         (["experiment=table03,figure01"], [TABLE03 + ",figure01", "batch=table03_figure01", "--multirun"]),
         (["-m", "experiment=glob(*)"], ["experiment=glob(*)", "batch=glob", "-m"]),
+        (["-m", "experiment=glob('table0[2-3]*')"], ["experiment=glob('table0[2-3]*')", "batch=glob_table0_2-3", "-m"]),
+        (["-m", "experiment=glob(['table0*',f*])"], ["experiment=glob(['table0*',f*])", "batch=glob_table0_f", "-m"]),
         (["experiment=baseline", "-m", "seed=1,2"], ["experiment=baseline", "seed=1,2", "batch=baseline", "-m"]),
         (["experiment=baseline", "seed=1,2"], ["experiment=baseline", "seed=1,2", "batch=baseline", "--multirun"]),
         (["seed=1,2"], ["seed=1,2", "sweep=paper", "--multirun"]),

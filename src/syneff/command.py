@@ -154,7 +154,7 @@ def _with_experiment(words: list[str], given: dict[str, str]) -> list[str]:
     value = given["experiment"]
     if value.startswith("glob("):
         choices = [value]
-        pattern = value[len("glob(") :].split(",")[0].rstrip(")").strip("'\"[]")
+        pattern = value[len("glob(") :].split(",")[0].rstrip(")").lstrip("[").rstrip("]").strip("'\"")
         options = [name for folder in _folders(words) for name in _options(folder, "experiment")]
         if not fnmatch.filter(options, pattern):
             raise SpecError(unknown_name("experiment", value, options))
