@@ -74,11 +74,15 @@ def configure(platform: str = "cpu", compilation_cache: bool = True) -> list[str
     return [str(device) for device in devices]
 
 
+def computing_devices() -> list[jax.Device]:
+    """Return the devices that JAX computes on: all of the chosen platform."""
+    default = jax.config.jax_default_device  # type: ignore[attr-defined]
+    return jax.local_devices() if default is None else jax.local_devices(backend=default.platform)
+
+
 def device_names() -> list[str]:
     """Return the devices that JAX computes on, as it names them."""
-    default = jax.config.jax_default_device  # type: ignore[attr-defined]
-    devices = jax.devices() if default is None else jax.devices(default.platform)
-    return [f"{device.platform}:{device.device_kind}" for device in devices]
+    return [f"{device.platform}:{device.device_kind}" for device in computing_devices()]
 
 
 def cache_directory() -> Path:

@@ -34,7 +34,12 @@ def test_two_way(missing, weighted, covariance, vcov):
         panel = panel.reweight(panel.weights * rng.uniform(0.5, 2.0, panel.shape))
     cluster = "unit" if covariance == "CR1" else None
     ours = FixedEffects(Spec("y", "treat", ("a", "b"), cluster=cluster, covariance=covariance)).estimate(panel)
-    theirs = feols(panel.to_frame(sample_only=True), "y ~ treat + a + b | period + unit", vcov, weights="weight" if weighted else None)
+    theirs = feols(
+        panel.to_frame(sample_only=True),
+        "y ~ treat + a + b | period + unit",
+        vcov,
+        weights="weight" if weighted else None,
+    )
     np.testing.assert_allclose(ours.coef[:3], theirs.coef(), rtol=TOLERANCE)
     rows, periods, units = int(theirs._N), panel.shape[1], panel.shape[0]
     k = 3 + periods if covariance == "CR1" else 3 + periods + units - 1

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-import jax.numpy as jnp
 import numpy as np
 
 from syneff.measure.programs import Model, PrivateBlock, private_block, programs, unit_size
 from syneff.numerics import interior_point, simplex
+from syneff.numerics.batching import round_size
 from syneff.numerics.linear_program import LinearPrograms, Solution, Status
-from syneff.typing import Array, Bool, Float, Int
+from syneff.typing import Bool, Float, Int
 
-SOLVERS: dict[str, Callable[[LinearPrograms, Array], Solution]] = {
+SOLVERS: dict[str, Callable[[LinearPrograms, np.ndarray], Solution]] = {
     "interior_point": interior_point.solve,
     "simplex": simplex.solve,
 }
@@ -67,7 +67,7 @@ def run_stage(
     n_units, n_data = values.shape
     # A vertex has as many basic variables as rows, and t is one of them.
     stage = _empty(n_units, n_data)
-    padded = simplex.pad(np.arange(max(reference.size for _, reference in groups)), 64).size
+    padded = round_size(max(reference.size for _, reference in groups))
     for rows, reference in groups:
         inside = np.isin(rows, reference)
         for own in (True, False):
@@ -119,7 +119,7 @@ def _solve(
 ) -> Stage:
     """Solve the programs of a few units against one reference set."""
     problems, start = programs(model, values, rows, reference, padded=padded)
-    stage = _read(SOLVERS[solver](problems, jnp.asarray(start)), model, values, rows, reference)
+    stage = _read(SOLVERS[solver](problems, start), model, values, rows, reference)
     if model.stage == "sbm" or model.returns != "vrs":
         return stage
     # With nobody left to compare with, variable returns have no feasible point; there is not even a basis to prove it by.

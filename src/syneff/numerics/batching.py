@@ -1,11 +1,14 @@
-"""Map a batched function over chunks of its leading axis."""
+"""Map a batched function over chunks of its leading axis: inside one program, or over the devices."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from rich.progress import track
 
+from syneff.runtime import computing_devices
 from syneff.typing import Array
 
 
@@ -35,3 +38,55 @@ def map_in_chunks(function: Callable[..., Any], batch: Array, chunk: int) -> Any
     index = jnp.minimum(jnp.arange(chunks * chunk), rows - 1).reshape(chunks, chunk)
     mapped = jax.lax.map(lambda taken: function(batch[taken]), index)
     return jax.tree.map(lambda leaf: leaf.reshape(chunks * chunk, *leaf.shape[2:])[:rows], mapped)
+
+
+PROGRESS_FROM = 400  # chunks from which on a bar is shown: fewer take less than two seconds or so
+
+
+def default_chunk() -> int:
+    """Return how many problems to solve at a time: what a CPU's cache holds, or what keeps a GPU busy."""
+    return 64 if computing_devices()[0].platform == "cpu" else 2048
+
+
+def round_size(count: int, step: int = 64) -> int:
+    """Return a number of columns that is a little larger and rounder, so that few shapes are compiled."""
+    step = max(step, 2 ** max(0, int(np.ceil(np.log2(max(count, 1)))) - 3))
+    return -(-count // step) * step
+
+
+def map_over_devices(function: Callable[..., Any], common: Any, batch: Any, *, chunk: int | None = None) -> Any:
+    """Apply a compiled function to chunks of rows, dealt to the devices in turn.
+
+    All chunks have one shape (the last is padded with copies of the last row, which are cut off), so that one program is
+    compiled whatever the number of rows.
+
+    Parameters
+    ----------
+    function
+        ``function(common, rows)``, compiled; it treats every row by itself.
+    common
+        Pytree that all rows share; it is put on each device once.
+    batch
+        Pytree of arrays with the leading axis ``row``.
+    chunk
+        Rows at a time; without effect on the results. `default_chunk` if None.
+
+    Returns
+    -------
+    pytree
+        NumPy arrays with the leading axis ``row``.
+    """
+    batch = jax.tree.map(np.asarray, batch)
+    rows = jax.tree.leaves(batch)[0].shape[0]
+    chunk = chunk or default_chunk()
+    devices = computing_devices()
+    placed = [jax.device_put(common, device) for device in devices]
+    running = []
+    for at, begin in enumerate(range(0, rows, chunk)):
+        index = np.minimum(np.arange(begin, begin + chunk), rows - 1)
+        which = at % len(devices)
+        taken = jax.device_put(jax.tree.map(lambda leaf, index=index: leaf[index], batch), devices[which])
+        running.append(function(placed[which], taken))
+    few = len(running) < PROGRESS_FROM
+    done = [jax.device_get(part) for part in track(running, "programs", transient=True, disable=few)]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:rows], *done)

@@ -22,6 +22,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from syneff.typing import Array, Bool, Float, Int
 
@@ -78,9 +79,9 @@ class LinearPrograms:
     """
 
     shared: Float[Array, "row column"]
-    row_scale: Float[Array, "problem row"]
+    row_scale: Float[Array | np.ndarray, "problem row"]
     usable: Bool[Array, " column"]
-    left_out: Int[Array, " problem"]
+    left_out: Int[Array | np.ndarray, " problem"]
     private: Float[Array, "row private"]
     cost_shared: Float[Array, " column"]
     cost_private: Float[Array, " private"]
@@ -130,15 +131,15 @@ class Solution:
         ``[problem]``: a `Status` code.
     """
 
-    basis: Int[Array, "*stack problem row"]
-    value: Float[Array, "*stack problem row"]
-    y: Float[Array, "*stack problem row"]
-    objective: Float[Array, "*stack problem"]
-    primal_residual: Float[Array, "*stack problem"]
-    dual_residual: Float[Array, "*stack problem"]
-    gap: Float[Array, "*stack problem"]
-    iterations: Int[Array, "*stack problem"]
-    status: Int[Array, "*stack problem"]
+    basis: Int[Array | np.ndarray, "*stack problem row"]
+    value: Float[Array | np.ndarray, "*stack problem row"]
+    y: Float[Array | np.ndarray, "*stack problem row"]
+    objective: Float[Array | np.ndarray, "*stack problem"]
+    primal_residual: Float[Array | np.ndarray, "*stack problem"]
+    dual_residual: Float[Array | np.ndarray, "*stack problem"]
+    gap: Float[Array | np.ndarray, "*stack problem"]
+    iterations: Int[Array | np.ndarray, "*stack problem"]
+    status: Int[Array | np.ndarray, "*stack problem"]
 
 
 def allowed(problems: LinearPrograms) -> Bool[Array, "problem column"]:
@@ -178,21 +179,31 @@ def costs_at(problems: LinearPrograms, index: Int[Array, "problem pick"]) -> Flo
     return jnp.where(index < n_private, own, problems.cost_shared[jnp.maximum(index - n_private, 0)])
 
 
-def take(problems: LinearPrograms, index: Int[Array, " pick"]) -> LinearPrograms:
+def take(problems: LinearPrograms, index: Int[np.ndarray, " pick"]) -> LinearPrograms:
     """Return the problems with the given numbers."""
-    return replace(problems, row_scale=problems.row_scale[index], left_out=problems.left_out[index])
-
-
-def restrict(problems: LinearPrograms, columns: Int[Array, " pick"], usable: Bool[Array, " pick"]) -> LinearPrograms:
-    """Return the problems on a few of the shared columns; `usable` is False for those that only pad."""
-    n_columns = problems.shared.shape[1]
-    # One spare entry at the end, so that "leaves nothing out" (-1) is found there.
-    position = jnp.full(n_columns + 1, -1).at[jnp.where(usable, columns, n_columns)].set(jnp.arange(columns.shape[0]))
-    position = position.at[n_columns].set(-1)
     return replace(
-        problems,
-        shared=problems.shared[:, columns],
-        usable=usable & problems.usable[columns],
-        cost_shared=problems.cost_shared[columns],
-        left_out=position[problems.left_out],
+        problems, row_scale=np.asarray(problems.row_scale)[index], left_out=np.asarray(problems.left_out)[index]
     )
+
+
+def split(problems: LinearPrograms) -> tuple[LinearPrograms, tuple[np.ndarray, np.ndarray]]:
+    """Return what the problems share, as a batch of none, and what each has for itself; `join` undoes it."""
+    own = np.asarray(problems.row_scale), np.asarray(problems.left_out)
+    return take(problems, np.arange(0)), own
+
+
+def join(common: LinearPrograms, own: tuple[Float[Array, "problem row"], Int[Array, " problem"]]) -> LinearPrograms:
+    """Return the problems of a chunk."""
+    return replace(common, row_scale=own[0], left_out=own[1])
+
+
+def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"]) -> Solution:
+    """Return the old solutions with those of a few problems replaced; pivots add up."""
+
+    def put(before: Array | np.ndarray, after: Array | np.ndarray) -> np.ndarray:
+        array = np.array(before)
+        array[rows] = after
+        return array
+
+    merged: Solution = jax.tree.map(put, old, new)
+    return replace(merged, iterations=put(old.iterations, np.asarray(old.iterations)[rows] + new.iterations))

@@ -17,15 +17,13 @@ Reference: Dantzig's rule with an explicit inverse, as in Maros (2003), Computat
 doi:10.1007/978-1-4615-0257-9.
 """
 
-from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.numerics.batching import map_in_chunks
+from syneff.numerics.batching import map_over_devices
 from syneff.numerics.certificate import certify
 from syneff.numerics.linear_program import (
     LinearPrograms,
@@ -33,8 +31,11 @@ from syneff.numerics.linear_program import (
     Status,
     columns_at,
     costs_at,
+    join,
+    merge,
     products,
     reduced_costs,
+    split,
     take,
 )
 from syneff.runtime import require_float64
@@ -56,7 +57,9 @@ class _State(NamedTuple):
     step: Int[Array, ""]
 
 
-def solve(problems: LinearPrograms, start: Int[Array, "problem row"], *, chunk: int = 64) -> Solution:
+def solve(
+    problems: LinearPrograms, start: Int[Array | np.ndarray, "problem row"], *, chunk: int | None = None
+) -> Solution:
     """Solve every problem of a batch from a starting basis.
 
     Parameters
@@ -74,50 +77,29 @@ def solve(problems: LinearPrograms, start: Int[Array, "problem row"], *, chunk: 
         Certified; problems that no attempt could certify have the status not certified.
     """
     require_float64()
-    solution = _solve_padded(problems, start, np.arange(start.shape[0]), PERTURBATIONS[0], chunk)
+    start = np.asarray(start)
+    solution = _attempt(problems, start, PERTURBATIONS[0], chunk)
     for perturbation in PERTURBATIONS[1:]:
-        pending = np.flatnonzero(np.asarray(solution.status) == Status.NOT_CERTIFIED)
+        pending = np.flatnonzero(solution.status == Status.NOT_CERTIFIED)
         if pending.size:
-            again = _solve_padded(problems, start, pending, perturbation, chunk)
-            solution = _merge(solution, again, jnp.asarray(pending))
+            again = _attempt(take(problems, pending), start[pending], perturbation, chunk)
+            solution = merge(solution, again, pending)
     return solution
 
 
-def pad(rows: np.ndarray, chunk: int) -> np.ndarray:
-    """Repeat the last row up to a round number, so that few shapes are compiled."""
-    step = max(chunk, 2 ** max(0, int(np.ceil(np.log2(max(rows.size, 1)))) - 3))
-    return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % step)])
+def _attempt(problems: LinearPrograms, start: np.ndarray, perturbation: float, chunk: int | None) -> Solution:
+    """Solve every problem with one perturbation."""
+    common, own = split(problems)
+    result: Solution = map_over_devices(_solve, (common, np.float64(perturbation)), (own, start), chunk=chunk)
+    return result
 
 
-def _solve_padded(
-    problems: LinearPrograms, start: Int[Array, "problem row"], rows: np.ndarray, perturbation: float, chunk: int
-) -> Solution:
-    """Solve the problems with the given numbers, in a batch of a round size."""
-    padded = jnp.asarray(pad(rows, chunk))
-    solution = _solve(take(problems, padded), start[padded], jnp.asarray(perturbation), chunk=chunk)
-    cut: Solution = jax.tree.map(lambda leaf: leaf[: rows.size], solution)
-    return cut
-
-
-def _merge(old: Solution, new: Solution, rows: Int[Array, " pick"]) -> Solution:
-    """Write the solutions of a few problems over the old ones; pivots add up."""
-    merged: Solution = jax.tree.map(lambda before, after: before.at[rows].set(after), old, new)
-    return replace(merged, iterations=old.iterations.at[rows].add(new.iterations))
-
-
-@partial(jax.jit, static_argnames="chunk")
-def _solve(
-    problems: LinearPrograms, start: Int[Array, "problem row"], perturbation: Float[Array, ""], *, chunk: int
-) -> Solution:
-    """Run both phases and certify, a chunk of problems at a time."""
-
-    def of_chunk(index: Int[Array, " pick"]) -> Solution:
-        taken = take(problems, index)
-        state = _dual(taken, _primal(taken, start[index], perturbation))
-        return certify(taken, state.basis, ray=state.ray, iterations=state.pivots)
-
-    solution: Solution = map_in_chunks(of_chunk, jnp.arange(start.shape[0]), chunk)
-    return solution
+@jax.jit
+def _solve(common: tuple[LinearPrograms, Array], rows: tuple[tuple[Array, Array], Array]) -> Solution:
+    """Run both phases on the problems of a chunk, and certify."""
+    problems, start = join(common[0], rows[0]), rows[1]
+    state = _dual(problems, _primal(problems, start, common[1]))
+    return certify(problems, state.basis, ray=state.ray, iterations=state.pivots)
 
 
 def _limit(problems: LinearPrograms) -> int:
