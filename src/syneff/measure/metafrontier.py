@@ -70,7 +70,8 @@ def metafrontier(
     """
     if technology.group is None:
         raise SpecError("a meta-frontier needs the group of each row. Give Technology(group=...).")
-    everybody = replace(technology, group=None)
+    bad = technology.bad if np.size(technology.bad) else None
+    everybody = replace(technology, bad=bad, group=None)
     meta, group = (
         slacks_based(each, False, orientation, bads, solver, weights=weights) for each in (everybody, technology)
     )
@@ -134,7 +135,8 @@ def technology_gap(
     columns = {name: result.ratio, f"{name}_meta": result.meta.score, f"{name}_group": result.group.score}
     labels = np.asarray(technology.group)
     means = ", ".join(f"{each} {np.nanmean(result.ratio[labels == each]):.4f}" for each in np.unique(labels))
-    said = f"{measured.note}; mean ratio: {means}; {result.meta.summary(measured.names)}"
+    ends = [each.summary(measured.names) for each in (result.meta, result.group)]
+    said = f"{measured.note}; mean ratio: {means}; meta-frontier: {ends[0]}; group frontiers: {ends[1]}"
     return panel.assign(
         {each: measured.cube(values) for each, values in columns.items()},
         {
