@@ -60,7 +60,6 @@ CAPS = [
     ({"returns": "ndrs"}, {}, np.inf),
     ({}, {"bads": "inputs"}, np.inf),
     ({}, {"orientation": "output"}, 2.0),
-    ({}, {"orientation": "input"}, np.inf),
     ({}, {"weights": {"good": [1.0], "bad": [3.0]}}, 4 / 3),
 ]
 
@@ -84,6 +83,8 @@ def test_constant_and_proportional_columns_are_remarked() -> None:
     units = Technology(inputs, good, variables=["land", "men", "wages", "gdp"])
     assert units.remarks == ("land is constant", "wages is proportional to men: one variable, counted twice")
     assert "land is constant" in slacks_based(units, solver="simplex").summary()
+    energy = Technology(inputs[:, 1:2], good, 2 * inputs[:, 1:2], variables=["energy", "gdp", "co2"])
+    assert energy.remarks == ("co2 is proportional to energy: one variable, counted twice",)
     assert Technology(inputs[:, :2], good).remarks == ("inputs column 0 is constant",)
     with pytest.raises(SpecError, match="variables has 1 names for 4 inputs, good and bad outputs"):
         Technology(inputs, good, variables=["land"])

@@ -14,14 +14,15 @@ from tests.frontiers import EFFICIENT, TIGHT, draw
 ROWS = 24
 
 
-def with_zeros() -> dict[str, np.ndarray]:
-    """Draw units of like size, some with zeros in an input, a good or a bad output."""
+def with_zeros(everywhere: bool = True) -> dict[str, np.ndarray]:
+    """Draw units of like size, some with zeros in an input, a good or a bad output, or in a bad output alone."""
     rng = np.random.default_rng(5)
     data = {name: rng.lognormal(sigma=0.4, size=(ROWS, 2)) for name in ("inputs", "good", "bad")}
-    data["inputs"][[0, 1, 2], 0] = 0.0
-    data["good"][3, 1] = 0.0
-    data["bad"][[4, 5, 6], 0] = 0.0
-    data["bad"][7] = 0.0
+    data["bad"][[4, 5, 6, 7], 0] = 0.0
+    if everywhere:
+        data["bad"][7] = 0.0
+        data["inputs"][[0, 1, 2], 0] = 0.0
+        data["good"][3, 1] = 0.0
     return data
 
 
@@ -39,13 +40,13 @@ def test_replaced_zeros_are_a_hundredth_of_the_smallest() -> None:
 
 @pytest.mark.parametrize(("bads", "returns"), [("outputs", "crs"), ("inputs", "vrs")])
 def test_dropped_terms(bads: str, returns: str) -> None:
-    data = with_zeros()
+    data = with_zeros(everywhere=bads == "outputs")
     result = slacks_based(Technology(**data, returns=returns, zeros="drop"), bads=bads, solver="simplex")
     expected = np.array([drop_score(data, row, bads, returns) for row in range(ROWS)])
     np.testing.assert_allclose(result.score, expected, atol=1e-10)
     assert (expected[:8] > 1 + 1e-3).any()
     assert (expected[:8] < 1 - 1e-3).any()
-    assert "9 zeros are dropped" in result.summary()
+    assert f"{9 if bads == 'outputs' else 4} zeros are dropped" in result.summary()
     for slack, name in ((result.slack_inputs, "inputs"), (result.slack_good, "good"), (result.slack_bad, "bad")):
         assert (slack[data[name] == 0] == 0).all()
     peers = result.peers.index[4:7]

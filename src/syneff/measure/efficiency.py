@@ -62,12 +62,14 @@ def slacks_based(
     Returns
     -------
     Efficiency
-        Scores, statuses, gaps, slacks and peers.
+        Scores, statuses, gaps, slacks, targets and peers.
 
     Raises
     ------
+    DataError
+        If zeros are dropped, and no reference row shares those of some unit.
     SpecError
-        If an option or a weight is not allowed.
+        If an option or a weight is not allowed, or there are too many variables.
     """
     require_float64()
     one_of("orientation", orientation, ORIENTATIONS)

@@ -164,4 +164,4 @@ class Efficiency:
             return "use returns=crs" if self.orientation == "none" else "use returns=crs or orientation=none"
         if self.orientation != "none":
             return "use orientation=none"
-        return "they are beyond the frontier of others: use super_efficiency=true"
+        return "they are beyond the frontier of others, which super_efficiency=true scores, or there are no others"

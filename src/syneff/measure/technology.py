@@ -173,20 +173,17 @@ def _remarks(
             "dropped from the programs of their rows" if policy == "drop" else "replaced by the smallest positive / 100"
         )
         remarks.append(f"{zeros} zeros are {how}")
-    at = 0
-    for block in blocks.values():
-        scaled = block / block.max(axis=0)
-        constant = [bool((column == 1.0).all()) and block.shape[0] > 1 for column in scaled.T]
-        for here, column in enumerate(scaled.T):
-            if constant[here]:
-                remarks.append(f"{names[at + here]} is constant")
-            twin = next(
-                (each for each in range(here) if np.allclose(scaled[:, each], column, rtol=1e-12, atol=0)), None
-            )
-            if twin is not None and block.shape[0] > 1:
-                remarks.append(f"{names[at + here]} is proportional to {names[at + twin]}: one variable, counted twice")
-        at += block.shape[1]
+    data = np.concatenate(list(blocks.values()), axis=1)
+    scaled = data / data.max(axis=0)
+    varies = (scaled.min(axis=0) < 1.0) | (data.shape[0] == 1)
+    for at, column in enumerate(scaled.T):
+        twins = [each for each in range(at) if varies[at] and np.allclose(scaled[:, each], column, rtol=1e-12, atol=0)]
+        if not varies[at]:
+            remarks.append(f"{names[at]} is constant")
+        elif twins and data.shape[0] > 1:
+            remarks.append(f"{names[at]} is proportional to {names[twins[0]]}: one variable, counted twice")
     rows, reference = min(groups, key=lambda pair: pair[1].size)
-    if reference.size < at:
-        remarks.append(f"a frontier is spanned by {reference.size} units in {at} variables (e.g. of row {rows[0]})")
+    if reference.size < len(names):
+        spanned = f"a frontier is spanned by {reference.size} units in {len(names)} variables"
+        remarks.append(f"{spanned} (e.g. of row {rows[0]})")
     return tuple(remarks)
