@@ -36,12 +36,31 @@ def _score(
 
 
 def _reference(technology: Technology, row: int) -> np.ndarray:
-    if isinstance(technology.reference, str):
-        everyone = np.arange(technology.rows)
-        if technology.reference == "global":
-            return everyone
-        return everyone[np.asarray(technology.period) == np.asarray(technology.period)[row]]
-    return np.flatnonzero(technology.reference)
+    everyone = np.arange(technology.rows)
+    if technology.group is not None:
+        everyone = everyone[np.asarray(technology.group) == np.asarray(technology.group)[row]]
+    if not isinstance(technology.reference, str):
+        return everyone[np.asarray(technology.reference)[everyone]]
+    if technology.reference == "global":
+        return everyone
+    period = np.asarray(technology.period)
+    years = sorted(set(period))
+    allowed = years_of(technology.reference, years, years.index(period[row]), technology.window)
+    return everyone[np.isin(period[everyone], allowed)]
+
+
+def years_of(reference: str, years: list[Any], at: int, window: int | None) -> list[Any]:
+    """List the years that a row of the year number `at` is compared with."""
+    if reference == "contemporaneous":
+        return years[at : at + 1]
+    if reference == "sequential":
+        return years[: at + 1]
+    if reference == "biennial":
+        return years[at : at + 2] if at + 1 < len(years) else years[-2:]
+    # The run of `window` years whose middle is nearest to the row's year; of two, the later one.
+    runs = [range(start, start + window) for start in range(len(years) - window + 1)]
+    best = min(runs, key=lambda run: (abs(run[0] + run[-1] - 2 * at), -run[0]))
+    return [years[each] for each in best]
 
 
 def _program(

@@ -66,6 +66,9 @@ def test_a_value_without_its_partner_still_counts_in_the_scale() -> None:
 
 
 def test_the_step_adds_three_columns() -> None:
+    # Without the highest of preff, 5, Z_1 = 0, 1/2, 1 and Z_2 = 0, 1, 1/2 in the other three rows: C = sqrt(8)/3, T = 0.6 and
+    # 0.9, mean D = (0 + 0.7521 + 0.9212)/3 = 0.5578; with it, these rows have (0 + sqrt(0.32) + sqrt(0.5))/3 = 0.4243.
+    # Without the highest of creff, 1, it is the same with T = 0.9 and 0.6, instead of (0 + sqrt(0.68) + sqrt(0.5))/3 = 0.5106.
     before = panel([[1.0, 2.0], [5.0, 3.0]], [[0.2, 1.0], [0.4, 0.6]])
     after = coupling(before, alpha=0.8)
     np.testing.assert_allclose(after.columns["syeff_c"], [[0.0, 0.8], [0.8, 1.0]], rtol=1e-14)
@@ -73,7 +76,11 @@ def test_the_step_adds_three_columns() -> None:
     np.testing.assert_allclose(after.columns["syeff"] ** 2, [[0.0, 0.32], [0.68, 0.5]], rtol=1e-14)
     assert after.notes == (
         "syeff: coupling coordination of 4 rows, alpha = 0.8; "
-        "standardised on preff from 1.0000 to 5.0000, creff from 0.2000 to 1.0000",
+        "standardised on preff from 1.0000 to 5.0000, creff from 0.2000 to 1.0000; "
+        "the top 1 of 4 values of preff take 50% of its range, and without the highest the mean index would be 0.5578, "
+        "not 0.4243; "
+        "the top 1 of 4 values of creff take 50% of its range, and without the highest the mean index would be 0.5578, "
+        "not 0.5106",
     )
     assert after.label("syeff", "zh") == "减污降碳协同效率"
     assert "syeff" not in before.columns

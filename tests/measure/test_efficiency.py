@@ -10,7 +10,7 @@ from syneff.measure.efficiency import Efficiency, Technology, slacks_based
 from syneff.numerics.linear_program import Status
 from tests.frontiers import EFFICIENT, draw, highs_scores
 
-TOLERANCE = 1e-9  # of HiGHS at its tightest, on scaled columns
+TOLERANCE = 1e-10  # HiGHS's own, at its tightest, on scaled columns
 SPLIT = np.repeat([2004, 2005, 2006], [15, 12, 13])
 
 
@@ -44,6 +44,10 @@ def test_two_bad_outputs(returns: str) -> None:
 
 def test_bad_outputs_scored_with_inputs() -> None:
     check_against_highs(technology(3), bads="inputs")
+
+
+def test_two_bad_outputs_scored_with_inputs() -> None:
+    check_against_highs(technology(13, bad=2), bads="inputs")
 
 
 @pytest.mark.parametrize("orientation", ["input", "output"])
@@ -280,7 +284,6 @@ def test_bad_data_are_named(change: dict[str, Any], message: str) -> None:
 BAD_TECHNOLOGY = [
     ({"returns": "irs"}, r"unknown value for returns: 'irs'.*Allowed: crs, vrs, nirs, ndrs"),
     ({"reference": "globl"}, r"Did you mean 'global'"),
-    ({"reference": "sequential"}, r"not available yet"),
     ({"reference": "contemporaneous"}, r"needs the period"),
     ({"reference": np.zeros(2, dtype=bool)}, r"at least one True"),
     ({"reference": np.ones(2)}, r"must be boolean"),
@@ -301,6 +304,13 @@ BAD_OPTIONS = [
     ({"weights": {"inputs": [1.0]}}, r"weights\['inputs'\] must be 2 positive numbers"),
     ({"weights": {"good": [0.0]}}, r"weights\['good'\] must be 1 positive numbers"),
 ]
+
+
+def test_more_rows_than_the_solvers_take_are_refused() -> None:
+    # 15 inputs, the good and the bad output, normalisation, the good output's cap, and the sum of intensities.
+    units = Technology(np.ones((2, 15)), np.ones((2, 1)), np.ones((2, 2)), returns="vrs")
+    with pytest.raises(SpecError, match="15 inputs, 1 good and 2 bad outputs make programs of 21 rows; at most 20"):
+        slacks_based(units)
 
 
 @pytest.mark.parametrize(("options", "message"), BAD_OPTIONS)

@@ -4,7 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syneff.measure.efficiency import Technology, slacks_based
+from syneff.measure.efficiency import slacks_based
+from syneff.measure.metafrontier import metafrontier
+from syneff.measure.technology import Technology
 from syneff.numerics.linear_program import Status
 from tests.frontiers import EFFICIENT, draw
 
@@ -81,3 +83,40 @@ def test_variable_returns_never_score_lower(seed: int, spread: float) -> None:
         slacks_based(Technology(**before, returns=each), super_efficiency=False).score for each in ("crs", "vrs")
     )
     assert (vrs >= crs - 1e-9).all()
+
+
+def plain(seed: int, spread: float, scale: str, **options: object) -> np.ndarray:
+    """Score by SBM, with four periods and two groups in disorder."""
+    labels = np.random.default_rng(seed).permutation(20)
+    units = Technology(**data(seed, spread), returns=scale, period=labels % 4, **options)
+    return slacks_based(units, super_efficiency=False, solver="simplex").score
+
+
+@few
+@given(seeds, spreads, returns)
+def test_a_larger_reference_never_scores_higher(seed: int, spread: float, scale: str) -> None:
+    everything = plain(seed, spread, scale)
+    sequential, own = (plain(seed, spread, scale, reference=each) for each in ("sequential", "contemporaneous"))
+    windows = [plain(seed, spread, scale, reference="window", window=each) for each in (3, 2, 1)]
+    for larger, smaller in (
+        (everything, sequential),
+        (sequential, own),
+        (everything, windows[0]),
+        (windows[0], windows[1]),
+        (windows[1], windows[2]),
+    ):
+        assert (larger <= smaller + 1e-9).all()
+    np.testing.assert_array_equal(windows[2], own)
+
+
+@few
+@given(seeds, spreads, returns)
+def test_the_technology_gap_is_at_most_one(seed: int, spread: float, scale: str) -> None:
+    labels = np.random.default_rng(seed).permutation(20)
+    units = Technology(**data(seed, spread), returns=scale, group=labels % 2)
+    result = metafrontier(units, solver="simplex")
+    assert (result.ratio <= 1 + 1e-9).all()
+    assert (result.ratio > 0).all()
+    for each in (0, 1):  # some unit of the meta-frontier is in some group
+        assert np.isclose(result.group.score[labels % 2 == each].max(), 1.0)
+    assert np.isclose(result.ratio.max(), 1.0)

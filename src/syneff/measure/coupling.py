@@ -5,7 +5,9 @@ With ``Z_1`` and ``Z_2`` the min-max standardised measures,
 .. math:: C = \frac{2 \sqrt{Z_1 Z_2}}{Z_1 + Z_2}, \qquad T = \alpha Z_1 + (1 - \alpha) Z_2, \qquad D = \sqrt{C T} .
 
 Two properties to know before the index is regressed on anything: with ``alpha = 1/2`` it is ``(Z_1 Z_2)^{1/4}``, whose slope
-is infinite at zero; and its scale moves with the extremes of the sample it is standardised in.
+is infinite at zero; and its scale moves with the extremes of the sample it is standardised in. A few super-efficient units can
+take most of that scale, so the step says how much: the part of the range that the top 1 % of a measure takes, and the mean of
+the index, over the same rows, if the row with the highest value did not set the scale.
 """
 
 from typing import Any
@@ -15,6 +17,8 @@ import numpy as np
 from syneff.errors import DataError, SpecError
 from syneff.panel.panel import Panel, Variable
 from syneff.typing import Array
+
+TOP = 0.01  # share of the values whose part of the range is reported
 
 
 def coupling_coordination(first: np.ndarray | Array, second: np.ndarray | Array, alpha: float = 0.5) -> np.ndarray:
@@ -72,7 +76,7 @@ def coupling(
     -------
     Panel
         With three columns, NaN where a measure is missing or the row's weight is 0, and a note with the extremes that set the
-        scale.
+        scale and with their influence.
 
     Raises
     ------
@@ -95,8 +99,26 @@ def coupling(
             f"{name}_t": Variable(f"Level of {first} and {second}", "综合评价指数", "-"),
             name: Variable(label, label_zh, "-"),
         },
-        f"{name}: coupling coordination of {count} rows, alpha = {alpha:g}; standardised on {extremes}",
+        f"{name}: coupling coordination of {count} rows, alpha = {alpha:g}; standardised on {extremes}; "
+        + "; ".join(_influence(measures, at, alpha, (first, second)[at]) for at in (0, 1)),
     )
+
+
+def _influence(measures: list[np.ndarray], at: int, alpha: float, name: str) -> str:
+    """Say how much of the range of a measure its top takes, and what the index would be without its highest value."""
+    known = np.sort(measures[at][np.isfinite(measures[at])])
+    top = int(np.ceil(TOP * known.size))
+    share = (known[-1] - known[-1 - top]) / (known[-1] - known[0])
+    said = f"the top {top} of {known.size} values of {name} take {share:.0%} of its range"
+    rest = list(measures)
+    rest[at] = np.where(measures[at] == known[-1], np.nan, measures[at])
+    if any(np.unique(each[np.isfinite(each)]).size < 2 for each in rest):
+        return said
+    less = _parts(rest[0], rest[1], alpha)[2]
+    before = _parts(measures[0], measures[1], alpha)[2][np.isfinite(less)]
+    if not before.size:
+        return said
+    return f"{said}, and without the highest the mean index would be {np.nanmean(less):.4f}, not {before.mean():.4f}"
 
 
 def _parts(first: Any, second: Any, alpha: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,9 +1,10 @@
 """Slacks-based efficiency: SBM, Super-SBM, and the panel step that makes a column of scores.
 
 Two stages, as Tone (2002, doi:10.1016/S0377-2217(01)00324-1) defines them: SBM for every unit; then, for the units that SBM
-scores 1, the super-efficiency programme, which leaves out the unit's own row (that city-year, not the city). The equations and
-their sources are in `syneff.measure.programs`. A score comes with its status and its gap; a programme without a feasible point
-(possible under variable returns) is a status, never a silent 1.
+scores 1, the super-efficiency programme, which leaves out the unit's own row (that city-year, not the city). A unit outside its
+reference set, for which SBM has no feasible point, is beyond that frontier: the second programme scores it too. The equations
+and their sources are in `syneff.measure.programs`, reference sets in `syneff.measure.reference`. A score comes with its status
+and its gap; a programme without a feasible point (possible under variable returns) is a status, never a silent 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,16 +12,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from syneff.errors import DataError, SpecError, one_of
+from syneff.errors import SpecError, one_of
 from syneff.measure.programs import Model
-from syneff.measure.stages import SOLVERS, Groups, Stage, choose, run_stage
-from syneff.measure.technology import Efficiency, Peers, Technology
+from syneff.measure.reference import Groups
+from syneff.measure.result import Efficiency, Peers, Targets
+from syneff.measure.rows import panel_technology
+from syneff.measure.stages import SOLVERS, Stage, choose, empty_stage, run_stage, take, widen, write
+from syneff.measure.technology import Technology
+from syneff.measure.zeros import zero_patterns
 from syneff.numerics.linear_program import Status
 from syneff.panel.panel import Panel, Variable
 from syneff.runtime import require_float64
 
 ORIENTATIONS = ("none", "input", "output")
 BADS = ("outputs", "inputs")
+MAX_ROWS = 20  # of a programme; the batched solvers hold a square of it for every unit
 EFFICIENT = 1.0 - 1e-7  # an SBM score from here on goes to the super-efficiency stage
 
 Weights = Mapping[str, Sequence[float]]
@@ -56,12 +62,14 @@ def slacks_based(
     Returns
     -------
     Efficiency
-        Scores, statuses, gaps, slacks and peers.
+        Scores, statuses, gaps, slacks, targets and peers.
 
     Raises
     ------
+    DataError
+        If zeros are dropped, and no reference row shares those of some unit.
     SpecError
-        If an option or a weight is not allowed.
+        If an option or a weight is not allowed, or there are too many variables.
     """
     require_float64()
     one_of("orientation", orientation, ORIENTATIONS)
@@ -69,28 +77,32 @@ def slacks_based(
     one_of("solver", solver, SOLVERS)
     blocks = (np.asarray(technology.inputs), np.asarray(technology.good), np.asarray(technology.bad))
     relative = _relative_weights(weights or {}, blocks)
-    if bads == "inputs":
-        relative = (np.concatenate([relative[0], relative[2]]), relative[1], np.empty(0))
-    outputs = relative[1].sum() + relative[2].sum()
-    scaled = (relative[0] / relative[0].sum(), relative[1] / outputs, relative[2] / outputs)
-    model = Model(scaled, technology.returns, orientation, "sbm", True)
     # The solver sees inputs, good outputs, bad outputs, in this order.
-    order = (blocks[0], blocks[2], blocks[1]) if bads == "inputs" else blocks
-    result = _measure(technology, np.concatenate(order, axis=1), model, super_efficiency, solver)
-    edges = np.cumsum([block.shape[1] for block in order])[:-1]
-    inputs, *rest = np.split(result.slacks, edges, axis=1)
-    bad, good = rest if bads == "inputs" else rest[::-1]
-    return Efficiency(
-        score=result.score,
-        status=result.status,
-        gap=result.gap,
-        slack_inputs=inputs,
-        slack_good=good,
-        slack_bad=bad,
-        peers=Peers(result.peers, result.intensity),
-        returns=technology.returns,
-        orientation=orientation,
-    )
+    if bads == "inputs":
+        blocks = (np.concatenate([blocks[0], blocks[2]], axis=1), blocks[1], np.empty((technology.rows, 0)))
+        relative = (np.concatenate([relative[0], relative[2]]), relative[1], np.empty(0))
+    model = _scaled(Model(relative, technology.returns, orientation, "sbm", True))
+    _check_rows(model)
+    stage, cap = _measure(technology.groups, blocks, model, super_efficiency=super_efficiency, solver=solver)
+    return _efficiency(technology, stage, cap, orientation, bads)
+
+
+def _scaled(model: Model) -> Model:
+    """Divide the weights by their sums: over the inputs, and over good and bad outputs together."""
+    inputs, good, bad = model.weights
+    outputs = good.sum() + bad.sum()
+    return replace(model, weights=(inputs / inputs.sum(), good / outputs, bad / outputs))
+
+
+def _check_rows(model: Model) -> None:
+    """Raise unless the solvers can take the larger one of the two programmes."""
+    rows = replace(model, stage="super").rows
+    if rows > MAX_ROWS:
+        m, s, q = model.sizes
+        raise SpecError(
+            f"{m} inputs, {s} good and {q} bad outputs make programs of {rows} rows; at most {MAX_ROWS} are allowed. "
+            "Add variables up, or leave some out."
+        )
 
 
 def _relative_weights(weights: Weights, blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,28 +121,71 @@ def _relative_weights(weights: Weights, blocks: Sequence[np.ndarray]) -> tuple[n
     return found[0], found[1], found[2]
 
 
-def _measure(technology: Technology, data: np.ndarray, model: Model, super_efficiency: bool, solver: str) -> Stage:
-    """Run both stages over the groups of rows that share a reference set."""
-    center = np.exp(np.log(data).mean(axis=0))
+def _measure(
+    groups: Groups, blocks: Sequence[np.ndarray], model: Model, *, super_efficiency: bool, solver: str
+) -> tuple[Stage, np.ndarray]:
+    """Run both stages over all groups; return the answers and the upper bound of every score.
+
+    Units without zeros are one batch; those with zeros in the same places are another one, in fewer variables.
+    """
+    data = np.concatenate(blocks, axis=1)
+    center = np.exp(np.log(np.where(data > 0, data, 1.0)).sum(axis=0) / (data > 0).sum(axis=0))
     values = data / center
-    groups = _groups(technology)
-    stage = run_stage(values, groups, np.ones(technology.rows, dtype=bool), model, solver=solver)
+    m, s, _ = model.sizes
+    stage, cap = empty_stage(*data.shape), np.empty(data.shape[0])
+    for kept, rows, own in zero_patterns(values, groups, slice(m, m + s)):
+        part = _keep(model, kept)
+        found = _two_stages(values[:, kept], own, part, super_efficiency=super_efficiency, solver=solver)
+        stage = write(stage, rows, take(widen(found, kept, data.shape[1]), rows))
+        cap[rows] = _cap(part)
+    return replace(stage, slacks=stage.slacks * center), cap
+
+
+def _keep(model: Model, kept: np.ndarray) -> Model:
+    """Return the model of some of the variables, its weights divided by their sums again."""
+    edges = np.cumsum(model.sizes)
+    weights = [
+        block[kept[(kept >= end - block.size) & (kept < end)] - (end - block.size)]
+        for block, end in zip(model.weights, edges, strict=True)
+    ]
+    return _scaled(replace(model, weights=(weights[0], weights[1], weights[2])))
+
+
+def _two_stages(values: np.ndarray, groups: Groups, model: Model, *, super_efficiency: bool, solver: str) -> Stage:
+    """Run SBM, then the super-efficiency programme of the units that need it."""
+    stage = run_stage(values, groups, np.ones(values.shape[0], dtype=bool), model, solver=solver)
     again = (stage.score >= EFFICIENT) | (stage.status == Status.INFEASIBLE)
-    if super_efficiency and again.any():
-        stage = choose(stage, run_stage(values, groups, again, replace(model, stage="super"), solver=solver), again)
-    return replace(stage, slacks=stage.slacks * center)
+    if not super_efficiency or not again.any():
+        return stage
+    return choose(stage, run_stage(values, groups, again, replace(model, stage="super"), solver=solver), again)
 
 
-def _groups(technology: Technology) -> Groups:
-    """Return the rows that share a reference set, with that set."""
-    rows = np.arange(technology.rows)
-    if not isinstance(technology.reference, str):
-        return [(rows, np.flatnonzero(technology.reference))]
-    if technology.reference == "global":
-        return [(rows, rows)]
-    period = np.asarray(technology.period)
-    same = [np.flatnonzero(period == each) for each in np.unique(period)]
-    return [(each, each) for each in same]
+def _cap(model: Model) -> float:
+    """Return the upper bound of a score: with lambda = 0 only good outputs fall, to 0, where bad ones are scored too."""
+    bounded = model.returns in ("crs", "nirs") and model.orientation != "input" and model.weights[2].size
+    return float(1.0 / model.weights[2].sum()) if bounded else float("inf")
+
+
+def _efficiency(technology: Technology, stage: Stage, cap: np.ndarray, orientation: str, bads: str) -> Efficiency:
+    """Name the columns of the slacks, and add the targets that they lead to."""
+    x, y, b = (np.asarray(block) for block in (technology.inputs, technology.good, technology.bad))
+    order = (x, b, y) if bads == "inputs" else (x, y, b)
+    inputs, *rest = np.split(stage.slacks, np.cumsum([block.shape[1] for block in order])[:-1], axis=1)
+    bad, good = rest if bads == "inputs" else rest[::-1]
+    return Efficiency(
+        score=stage.score,
+        status=stage.status,
+        gap=stage.gap,
+        slack_inputs=inputs,
+        slack_good=good,
+        slack_bad=bad,
+        targets=Targets(x - inputs, y + good, b - bad),
+        peers=Peers(stage.peers, stage.intensity),
+        cap=cap,
+        returns=technology.returns,
+        orientation=orientation,
+        remarks=technology.remarks,
+    )
 
 
 def super_sbm(
@@ -142,6 +197,10 @@ def super_sbm(
     bad: str | Sequence[str] = (),
     returns: str = "crs",
     reference: str = "global",
+    reference_where: str | None = None,
+    window: int | None = None,
+    group: str | None = None,
+    zeros: str = "error",
     super_efficiency: bool = True,
     orientation: str = "none",
     bads: str = "outputs",
@@ -160,8 +219,13 @@ def super_sbm(
         Name of the new column.
     inputs, good, bad
         Names of columns; a single name may stand for itself.
-    returns, reference, super_efficiency, orientation, bads, solver, weights
+    returns, reference, window, zeros, super_efficiency, orientation, bads, solver, weights
         See `Technology` and `slacks_based`.
+    reference_where
+        A condition on columns and traits, as in the step `where`: the rows in which it holds span the frontier of all, e.g.
+        ``adoption_year != adoption_year`` (no year: cities that were never treated). In place of a `reference`.
+    group
+        Name of a trait or column: each row is compared with the rows of its own group alone.
     label, label_zh
         What the column means.
 
@@ -173,40 +237,22 @@ def super_sbm(
     Raises
     ------
     DataError
-        If a column is missing, no row is complete, or a value is not positive; the message names city, year and column.
+        If a column is missing, no row is complete or may span the frontier, or a value is not positive; the message names
+        city, year and column.
+    SpecError
+        If an option is not allowed.
     """
-    names = {
-        key: [each] if isinstance(each, str) else list(each)
-        for key, each in (("inputs", inputs), ("good", good), ("bad", bad))
-    }
-    columns = [column for group in names.values() for column in group]
-    cube = np.stack([panel.column(column) for column in columns], axis=-1)
-    measured = panel.sample & ~np.isnan(cube).any(axis=-1)
-    _check_values(panel, columns, cube, measured)
-    period = np.broadcast_to(np.asarray(panel.periods), panel.shape)[measured]
-    edges = np.cumsum([len(group) for group in names.values()])
-    data = np.split(cube[measured], edges[:-1], axis=1)
-    technology = Technology(data[0], data[1], data[2] if names["bad"] else None, period, returns, reference)
+    technology, measured = panel_technology(
+        panel,
+        {"inputs": inputs, "good": good, "bad": bad},
+        returns=returns,
+        reference=reference,
+        reference_where=reference_where,
+        window=window,
+        group=group,
+        zeros=zeros,
+    )
     result = slacks_based(technology, super_efficiency, orientation, bads, solver, weights=weights)
-    scores = np.full(panel.shape, np.nan)
-    scores[measured] = result.score
-    rows = [f"{panel.units[unit]} {panel.periods[time]}" for unit, time in np.argwhere(measured)]
-    missing = int(panel.sample.sum()) - len(rows)
-    note = f"{name}: {len(rows)} rows measured, {missing} left out for missing values; {result.summary(rows)}"
-    return panel.assign({name: scores}, {name: Variable(label, label_zh, "-")}, note)
-
-
-def _check_values(panel: Panel, columns: Sequence[str], cube: np.ndarray, measured: np.ndarray) -> None:
-    """Raise unless there are rows to measure and all their values are positive and finite."""
-    if not measured.any():
-        raise DataError(f"no row has values of all of {', '.join(columns)}. Fill gaps, or choose other columns.")
-    wrong = np.argwhere(measured[:, :, None] & ~((cube > 0) & np.isfinite(cube)))
-    if wrong.size:
-        shown = [
-            f"{panel.units[unit]} {panel.periods[time]} {columns[at]} = {cube[unit, time, at]:g}"
-            for unit, time, at in wrong[:5]
-        ]
-        raise DataError(
-            f"{len(wrong)} values are not positive and finite ({'; '.join(shown)}{'; ...' if len(wrong) > 5 else ''}). "
-            "Slacks-based efficiency divides by every value: give these rows the weight 0, or mend the values."
-        )
+    said = f"{measured.note}; {result.summary(measured.names)}"
+    column = {name: measured.cube(result.score)}
+    return panel.assign(column, {name: Variable(label, label_zh, "-")}, f"{name}: {said}")

@@ -172,8 +172,9 @@ def starting_basis(model: Model, block: PrivateBlock) -> np.ndarray:
 
 
 def unit_size(values: np.ndarray) -> np.ndarray:
-    """Return the geometric mean of each unit's values, ``[dmu]``."""
-    size: np.ndarray = np.exp(np.log(values).mean(axis=1))
+    """Return the geometric mean of each unit's positive values, ``[dmu]``."""
+    positive = values > 0
+    size: np.ndarray = np.exp(np.log(np.where(positive, values, 1.0)).sum(axis=1) / positive.sum(axis=1))
     return size
 
 
@@ -187,7 +188,8 @@ def programs(
     model
         The options.
     values
-        ``[dmu data]``: inputs, good and bad outputs of all units, positive, of order 1.
+        ``[dmu data]``: inputs, good and bad outputs of all units, of order 1; positive in the rows to evaluate, and with one
+        positive value in every row.
     evaluated, reference
         Row numbers of the units to evaluate and of those that span the frontier.
     padded

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from syneff.measure.programs import Model, PrivateBlock, private_block, programs, unit_size
+from syneff.measure.reference import Groups
 from syneff.numerics import interior_point, simplex
 from syneff.numerics.batching import round_size
 from syneff.numerics.linear_program import LinearPrograms, Solution, Status
@@ -15,7 +16,6 @@ SOLVERS: dict[str, Callable[[LinearPrograms, np.ndarray], Solution]] = {
     "interior_point": interior_point.solve,
     "simplex": simplex.solve,
 }
-Groups = list[tuple[np.ndarray, np.ndarray]]
 _SIGN = {"sbm": 1.0, "super": -1.0}
 
 
@@ -54,7 +54,7 @@ def run_stage(
     Parameters
     ----------
     values
-        Inputs, good and bad outputs, positive, each of order 1.
+        Inputs, good and bad outputs, each of order 1; positive in the rows to evaluate.
     groups
         Pairs of the row numbers to evaluate and those of their reference set.
     chosen
@@ -66,7 +66,7 @@ def run_stage(
     """
     n_units, n_data = values.shape
     # A vertex has as many basic variables as rows, and t is one of them.
-    stage = _empty(n_units, n_data)
+    stage = empty_stage(n_units, n_data)
     padded = round_size(max(reference.size for _, reference in groups))
     for rows, reference in groups:
         inside = np.isin(rows, reference)
@@ -81,17 +81,35 @@ def run_stage(
                     solver=solver,
                     padded=padded,
                 )
-                stage = _write(stage, part, answer)
+                stage = write(stage, part, answer)
     return stage
 
 
 def choose(first: Stage, second: Stage, use_second: Bool[np.ndarray, " dmu"]) -> Stage:
     """Return the second stage's answers where asked, else the first's."""
     rows = np.flatnonzero(use_second)
-    return _write(first, rows, Stage(**{each.name: getattr(second, each.name)[rows] for each in fields(Stage)}))
+    return write(first, rows, take(second, rows))
 
 
-def _empty(n_units: int, n_data: int) -> Stage:
+def take(stage: Stage, rows: np.ndarray) -> Stage:
+    """Return the answers of some units."""
+    return Stage(**{each.name: getattr(stage, each.name)[rows] for each in fields(Stage)})
+
+
+def widen(stage: Stage, kept: np.ndarray, n_data: int) -> Stage:
+    """Return the answers in a model of more variables: the added ones have no slack and no peer."""
+    slacks = np.zeros((stage.score.size, n_data))
+    slacks[:, kept] = stage.slacks
+    more = ((0, 0), (0, n_data - kept.size))
+    return replace(
+        stage,
+        slacks=slacks,
+        peers=np.pad(stage.peers, more, constant_values=-1),
+        intensity=np.pad(stage.intensity, more),
+    )
+
+
+def empty_stage(n_units: int, n_data: int) -> Stage:
     """Return a stage in which nothing is solved."""
     return Stage(
         score=np.full(n_units, np.nan),
@@ -103,7 +121,7 @@ def _empty(n_units: int, n_data: int) -> Stage:
     )
 
 
-def _write(stage: Stage, rows: np.ndarray, answer: Stage) -> Stage:
+def write(stage: Stage, rows: np.ndarray, answer: Stage) -> Stage:
     """Return a stage with the answers of some units put in."""
 
     def put(name: str) -> np.ndarray:

@@ -1,18 +1,22 @@
-"""What is measured, and what comes out: a technology and the efficiency of its units."""
+"""What is measured: the data of the decision-making units, and what spans the frontier of each.
+
+A column that is constant, or proportional to another, is no error: one constant input is how a model without inputs is
+written, and Tone's own example has one. It is a remark that travels with the result, as is a frontier of fewer units than
+variables.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from syneff.errors import DataError, SpecError, one_of
-from syneff.numerics.linear_program import Status
-from syneff.typing import Array, Float, Int
+from syneff.measure.reference import Groups, reference_groups
+from syneff.measure.zeros import ZEROS, check_zeros, replace_zeros
+from syneff.typing import Array
 
 RETURNS = ("crs", "vrs", "nirs", "ndrs")
-REFERENCES = ("global", "contemporaneous")
-LATER = ("sequential", "window", "biennial")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +29,32 @@ class Technology:
         ``[dmu input]``, ``[dmu good]``, ``[dmu bad]``: positive, in any units of measurement, NumPy or JAX; `bad`
         may be left out.
     period
-        ``[dmu]``: period of each row; needed for ``reference="contemporaneous"``.
+        ``[dmu]``: period of each row; only a global reference or a mask does without.
     returns
         Returns to scale: "crs", "vrs", "nirs" (non-increasing) or "ndrs" (non-decreasing).
     reference
-        "global" (all rows), "contemporaneous" (the rows of the same period), or a boolean mask ``[dmu]`` of the rows that span
-        the frontier; rows outside the mask are measured against it.
+        "global" (all rows), "contemporaneous" (the rows of the same period), "sequential" (those up to it), "window" (those
+        around it), "biennial" (those of it and the next), or a boolean mask ``[dmu]`` of the rows that span the frontier;
+        rows outside the mask are measured against it. See `syneff.measure.reference`.
+    window
+        Number of periods of ``reference="window"``.
+    group
+        ``[dmu]``: labels; each row is then compared with its own group alone.
+    zeros
+        What to do about zeros: "error", "drop" or "replace"; see `syneff.measure.zeros`.
+    variables
+        Names of the inputs, good and bad outputs, in this order, for remarks; "inputs column 0" and so on if None.
+    groups
+        Made from the above: the rows that share a reference set, with that set.
+    remarks
+        Made from the above: what a reader of the scores should know about the data.
 
     Raises
     ------
     DataError
         If shapes disagree or a value is not finite and positive; the message names the rows.
     SpecError
-        If an option is unknown, or not available yet.
+        If an option is not allowed.
     """
 
     inputs: np.ndarray | Array
@@ -46,38 +63,44 @@ class Technology:
     period: np.ndarray | Array | Sequence[Any] | None = None
     returns: str = "crs"
     reference: str | np.ndarray | Array = "global"
+    window: int | None = None
+    group: np.ndarray | Array | Sequence[Any] | None = None
+    zeros: str = "error"
+    variables: Sequence[str] | None = None
+    groups: Groups = field(init=False, repr=False)
+    remarks: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         one_of("returns", self.returns, RETURNS)
-        inputs = _positive("inputs", self.inputs, None)
-        good = _positive("good", self.good, inputs.shape[0])
-        bad = np.empty((inputs.shape[0], 0)) if self.bad is None else _positive("bad", self.bad, inputs.shape[0])
-        for name, value in {"inputs": inputs, "good": good, "bad": bad}.items():
+        one_of("zeros", self.zeros, ZEROS)
+        inputs = _block("inputs", self.inputs, None, self.zeros)
+        rows = inputs.shape[0]
+        good = _block("good", self.good, rows, self.zeros)
+        bad = np.empty((rows, 0)) if self.bad is None else _block("bad", self.bad, rows, self.zeros)
+        check_zeros(inputs, good)
+        blocks = {"inputs": inputs, "good": good, "bad": bad}
+        zeros = sum(int((block == 0).sum()) for block in blocks.values())
+        if self.zeros == "replace":
+            blocks = {name: replace_zeros(block) for name, block in blocks.items()}
+        checked = blocks | {
+            name: _labels(name, getattr(self, name), rows)
+            for name in ("period", "group")
+            if getattr(self, name) is not None
+        }
+        if not isinstance(self.reference, str):
+            checked["reference"] = _per_row("reference", self.reference, rows)
+        names = _variables(self.variables, blocks)
+        for name, value in {**checked, "variables": names}.items():
             object.__setattr__(self, name, value)
-        if self.period is not None:
-            object.__setattr__(self, "period", _per_row("period", self.period, inputs.shape[0]))
-        self._check_reference(inputs.shape[0])
-
-    def _check_reference(self, rows: int) -> None:
-        """Check the reference set, and turn a mask into a NumPy array."""
-        if isinstance(self.reference, str):
-            if self.reference in LATER:
-                raise SpecError(
-                    f"reference={self.reference!r} is not available yet. "
-                    f"Allowed: {', '.join(REFERENCES)}, or a boolean mask of rows."
-                )
-            one_of("reference", self.reference, REFERENCES)
-            if self.reference == "contemporaneous" and self.period is None:
-                raise SpecError(
-                    "reference='contemporaneous' needs the period of each row. Give period=, or use 'global'."
-                )
-            return
-        mask = _per_row("reference", self.reference, rows)
-        if mask.dtype != bool or not mask.any():
-            raise SpecError(
-                "a reference mask must be boolean, with at least one True. Or use 'global' or 'contemporaneous'."
-            )
-        object.__setattr__(self, "reference", mask)
+        groups = reference_groups(
+            rows,
+            self.reference if isinstance(self.reference, str) else checked["reference"],
+            period=checked.get("period"),
+            window=self.window,
+            group=checked.get("group"),
+        )
+        object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "remarks", _remarks(blocks, names, groups, zeros, self.zeros))
 
     @property
     def rows(self) -> int:
@@ -85,7 +108,7 @@ class Technology:
         return int(self.inputs.shape[0])
 
 
-def _positive(name: str, values: Any, rows: int | None) -> np.ndarray:
+def _block(name: str, values: Any, rows: int | None, zeros: str) -> np.ndarray:
     """Return a block of data as a NumPy matrix, checked."""
     block = np.asarray(values, dtype=float)
     if block.ndim != 2 or block.shape[1] == 0 or block.shape[0] == 0:
@@ -94,13 +117,17 @@ def _positive(name: str, values: Any, rows: int | None) -> np.ndarray:
         raise DataError(
             f"{name} has {block.shape[0]} rows, but inputs has {rows}. Give one row a decision-making unit."
         )
-    wrong = np.argwhere(~(np.isfinite(block) & (block > 0)))
+    wrong = np.argwhere(~(np.isfinite(block) & ((block > 0) | ((block == 0) & (zeros != "error")))))
     if wrong.size:
         shown = ", ".join(f"row {row} column {column}: {block[row, column]:g}" for row, column in wrong[:5])
+        remedy = "" if (block[tuple(wrong.T)] != 0).any() else " Or see the option zeros: replace or drop."
         raise DataError(
             f"{name}: {len(wrong)} values are not positive and finite ({shown}{', ...' if len(wrong) > 5 else ''}). "
-            "Slacks-based efficiency divides by every value: leave these rows out, or replace the values."
+            f"Slacks-based efficiency divides by every value: leave these rows out, or mend the values.{remedy}"
         )
+    empty = np.flatnonzero((block == 0).all(axis=0))
+    if empty.size:
+        raise DataError(f"{name} column {empty[0]} is 0 in every row. Leave the column out.")
     return block
 
 
@@ -112,83 +139,51 @@ def _per_row(name: str, values: Any, rows: int) -> np.ndarray:
     return vector
 
 
-@dataclass(frozen=True, eq=False)
-class Peers:
-    """The reference units that make up each unit's target, at the vertex that the solver ended at.
+def _labels(name: str, values: Any, rows: int) -> np.ndarray:
+    """Return periods or groups, none of them missing, of one kind that can be put in order."""
+    vector = _per_row(name, values, rows)
+    missing = [row for row, each in enumerate(vector) if each is None or each != each]
+    if missing:
+        raise DataError(
+            f"{name} is missing in {len(missing)} rows (first: row {missing[0]}). Fill it, or leave them out."
+        )
+    try:
+        np.unique(vector)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(each).__name__ for each in vector}))
+        raise DataError(f"{name} mixes {kinds}, which have no common order. Give numbers alone, or text.") from error
+    return vector
 
-    Attributes
-    ----------
-    index
-        ``[dmu peer]``: row numbers; -1 where there are fewer peers than columns.
-    intensity
-        ``[dmu peer]``: their multipliers lambda; 0 where there is none.
-    """
 
-    index: Int[np.ndarray, "dmu peer"]
-    intensity: Float[np.ndarray, "dmu peer"]
+def _variables(given: Sequence[str] | None, blocks: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Return a name for every variable."""
+    default = [f"{name} column {at}" for name, block in blocks.items() for at in range(block.shape[1])]
+    if given is not None and len(given) != len(default):
+        raise SpecError(f"variables has {len(given)} names for {len(default)} inputs, good and bad outputs.")
+    return tuple(default if given is None else given)
 
 
-@dataclass(frozen=True, eq=False)
-class Efficiency:
-    """Scores with the proof that belongs to them.
-
-    Scores are unique; slacks and peers need not be, and are those of one optimal vertex. Slacks are signed so that the target
-    is ``x - slack_inputs``, ``y + slack_good``, ``b - slack_bad`` in both stages: they are positive for an inefficient unit,
-    and negative for a super-efficient one, whose target is worse than itself.
-
-    Attributes
-    ----------
-    score
-        ``[dmu]``; NaN where the programme is infeasible.
-    status
-        ``[dmu]``: `Status` codes of the programme that gave the score.
-    gap
-        ``[dmu]``: objective less a lower bound proved by a dual point that prices every reference unit.
-    slack_inputs, slack_good, slack_bad
-        ``[dmu input]`` and so on, in the units of the data.
-    peers
-        Reference units and their intensities.
-    returns, orientation
-        The options, for the messages.
-    """
-
-    score: Float[np.ndarray, " dmu"]
-    status: Int[np.ndarray, " dmu"]
-    gap: Float[np.ndarray, " dmu"]
-    slack_inputs: Float[np.ndarray, "dmu input"]
-    slack_good: Float[np.ndarray, "dmu good"]
-    slack_bad: Float[np.ndarray, "dmu bad"]
-    peers: Peers
-    returns: str
-    orientation: str
-
-    def summary(self, names: Sequence[object] | None = None) -> str:
-        """Say in a sentence how the programmes ended, and which did not end well.
-
-        Parameters
-        ----------
-        names
-            Names of the rows, e.g. city and year; row numbers if None.
-        """
-        rows = self.score.size
-        parts = []
-        for code, words in (
-            (Status.INFEASIBLE, f"infeasible under {self.returns}"),
-            (Status.NOT_CERTIFIED, "not certified"),
-        ):
-            found = np.flatnonzero(self.status == code)
-            if found.size:
-                shown = [str(names[row]) if names is not None else f"row {row}" for row in found[:3]]
-                parts.append(
-                    f"{found.size} of {rows} programs are {words} (first: {', '.join(shown)}; {self._remedy(code)})"
-                )
-        optimal = self.status == Status.OPTIMAL
-        gap = float(np.max(np.abs(self.gap[optimal]), initial=0.0))
-        parts.append(f"{int(optimal.sum())} of {rows} programs are certified optimal, largest gap {gap:.1e}")
-        return "; ".join(parts)
-
-    def _remedy(self, code: Status) -> str:
-        """Say what the user can change."""
-        if code == Status.NOT_CERTIFIED:
-            return "their scores are approximate: look for extreme values in their rows"
-        return "use returns=crs" if self.orientation == "none" else "use returns=crs or orientation=none"
+def _remarks(
+    blocks: dict[str, np.ndarray], names: Sequence[str], groups: Groups, zeros: int, policy: str
+) -> tuple[str, ...]:
+    """Say what is legitimate in the data, and yet shapes the scores."""
+    remarks = []
+    if zeros:
+        how = (
+            "dropped from the programs of their rows" if policy == "drop" else "replaced by the smallest positive / 100"
+        )
+        remarks.append(f"{zeros} zeros are {how}")
+    data = np.concatenate(list(blocks.values()), axis=1)
+    scaled = data / data.max(axis=0)
+    varies = (scaled.min(axis=0) < 1.0) | (data.shape[0] == 1)
+    for at, column in enumerate(scaled.T):
+        twins = [each for each in range(at) if varies[at] and np.allclose(scaled[:, each], column, rtol=1e-12, atol=0)]
+        if not varies[at]:
+            remarks.append(f"{names[at]} is constant")
+        elif twins and data.shape[0] > 1:
+            remarks.append(f"{names[at]} is proportional to {names[twins[0]]}: one variable, counted twice")
+    rows, reference = min(groups, key=lambda pair: pair[1].size)
+    if reference.size < len(names):
+        spanned = f"a frontier is spanned by {reference.size} units in {len(names)} variables"
+        remarks.append(f"{spanned} (e.g. of row {rows[0]})")
+    return tuple(remarks)

@@ -39,6 +39,28 @@ def where(panel: Panel, *, condition: str) -> Panel:
     SpecError
         If it is no condition.
     """
+    return _kept(panel, holds(panel, condition), f"where {condition!r}")
+
+
+def holds(panel: Panel, condition: str, what: str = "where") -> np.ndarray:
+    """Return where a condition holds, ``[unit period]``, in the sample or not.
+
+    Parameters
+    ----------
+    panel
+        The panel.
+    condition
+        An expression; see `where`.
+    what
+        The option that it was given as, for the messages.
+
+    Raises
+    ------
+    DataError
+        If the expression has an unknown name.
+    SpecError
+        If it is no condition.
+    """
     frame = panel.to_frame(sample_only=False)
     try:
         # Without the scopes of this function an expression can only see the panel.
@@ -46,14 +68,14 @@ def where(panel: Panel, *, condition: str) -> Panel:
     except pd.errors.UndefinedVariableError as error:
         name = str(error).split("'")[1]
         remedy = "The year is called period, the city's identifier unit."
-        raise DataError(f"where {condition!r}: {unknown_name('column', name, frame.columns, remedy)}") from error
+        raise DataError(f"{what} {condition!r}: {unknown_name('column', name, frame.columns, remedy)}") from error
     except (SyntaxError, TypeError, ValueError, NotImplementedError, AttributeError, KeyError) as error:
-        raise SpecError(f"where {condition!r} is no condition: {error}. Write e.g. period >= 2010.") from error
+        raise SpecError(f"{what} {condition!r} is no condition: {error}. Write e.g. period >= 2010.") from error
     if not isinstance(held, pd.Series) or held.dtype != bool:
         raise SpecError(
-            f"where {condition!r} is no condition: it must be true or false for each row, e.g. period >= 2010."
+            f"{what} {condition!r} is no condition: it must be true or false for each row, e.g. period >= 2010."
         )
-    return _kept(panel, held.to_numpy(dtype=bool).reshape(panel.shape), f"where {condition!r}")
+    return held.to_numpy(dtype=bool).reshape(panel.shape)
 
 
 def drop_periods(panel: Panel, *, periods: Sequence[int]) -> Panel:
