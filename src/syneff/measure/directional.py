@@ -29,7 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from syneff.errors import SpecError, one_of
-from syneff.measure.envelopment import Answer, Program, describe, reference_groups, returns_slack, row_vectors, slack_basis, solve
+from syneff.measure.directional_programs import nonradial_program, radial_program
+from syneff.measure.envelopment import Answer, Program, describe, reference_groups, solve
 from syneff.measure.stages import SOLVERS
 from syneff.measure.technology import Technology
 from syneff.runtime import require_float64
@@ -112,7 +113,7 @@ def directional_distance(
     if not np.any(moves * sizes):
         raise SpecError(f"direction={tuple(direction)} moves no variable. Allowed: some of {', '.join(BLOCKS)}.")
     moved = np.repeat(moves, sizes)
-    answer = _answer(_radial(sizes, moved, technology.returns, disposability), technology, solver)
+    answer = _answer(radial_program(sizes, moved, technology.returns, disposability), technology, solver)
     factor = answer.values["factor"][:, 0]
     distance = factor - 1.0 if moves[1] else 1.0 - factor
     return _distance(distance, distance[:, None] * moved[None, :], answer, technology)
@@ -151,11 +152,11 @@ def nonradial_distance(
     """
     sizes = _check(technology, disposability, solver)
     given = _weights(weights, sizes)
-    answer = _answer(_nonradial(sizes, given, technology.returns, disposability), technology, solver)
+    answer = _answer(nonradial_program(sizes, given, technology.returns, disposability), technology, solver)
     moved = given > 0.0
     betas = np.where(np.isnan(answer.objective)[:, None], np.nan, np.zeros((technology.rows, given.size)))
     betas[:, moved] = answer.values["beta"]
-    return _distance(-answer.objective, betas, answer, technology)
+    return _distance(0.0 - answer.objective, betas, answer, technology)
 
 
 def _check(technology: Technology, disposability: str, solver: str) -> tuple[int, int, int]:
@@ -163,7 +164,8 @@ def _check(technology: Technology, disposability: str, solver: str) -> tuple[int
     require_float64()
     one_of("disposability", disposability, DISPOSABILITIES)
     one_of("solver", solver, SOLVERS)
-    return tuple(np.shape(each)[1] for each in (technology.inputs, technology.good, technology.bad))  # type: ignore[return-value, arg-type]
+    inputs, good, bad = (np.shape(each)[1] for each in (technology.inputs, technology.good, technology.bad))  # type: ignore[arg-type]
+    return inputs, good, bad
 
 
 def _weights(weights: Weights | None, sizes: tuple[int, int, int]) -> Float[np.ndarray, " data"]:
@@ -197,53 +199,3 @@ def _distance(distance: np.ndarray, betas: np.ndarray, answer: Answer, technolog
     edges = np.cumsum([np.shape(each)[1] for each in (technology.inputs, technology.good)])
     inputs, good, bad = np.split(betas, edges, axis=1)
     return Distance(distance, answer.status, answer.gap, inputs, good, bad, technology.returns)
-
-
-def _radial(sizes: tuple[int, int, int], moved: np.ndarray, returns: str, disposability: str) -> Program:
-    """Write down the program of the radial distance.
-
-    Its variable is the factor ``1 + beta`` if good outputs move, else ``1 - beta``: nonnegative either way, so that a distance
-    may be negative and the dual point still be repaired.
-    """
-    m, s, q = sizes
-    rows = m + s + q + (returns != "crs")
-    inputs, good, bad, _ = row_vectors(sizes, rows)
-    sign = np.repeat([1.0, -1.0, 1.0], sizes)
-    rises = bool(moved[m])
-    column, rhs, direction = np.zeros(rows), np.ones(rows), np.zeros(rows)
-    column[: m + s + q] = (sign if rises else -np.abs(sign)) * moved
-    rhs[: m + s + q] += sign * moved if rises else -moved
-    direction[:m] = 1.0
-    if rises:
-        direction[m + s : m + s + q] = moved[m + s :]
-        # The gain of the factor; if only good outputs move, its cost has to give it.
-        repair_cost = 0.0 if direction @ column > 0.0 else -1.0
-    else:
-        repair_cost = 1.0 + moved[:m].sum()
-    columns = {
-        "factor": (column[:, None], np.array([-1.0 if rises else 1.0])),
-        "surplus": (np.concatenate([inputs, -good], axis=1), np.zeros(m + s)),
-    }
-    if disposability == "strong":
-        columns["bad"] = (bad, np.zeros(q))
-    columns |= returns_slack(returns, rows)
-    return Program(
-        sizes, columns, rhs, slack_basis(columns), direction, repair_cost, returns, abatement=disposability == "weak"
-    )
-
-
-def _nonradial(sizes: tuple[int, int, int], weights: np.ndarray, returns: str, disposability: str) -> Program:
-    """Write down the program of the non-radial distance: a factor is the slack of its row, and pays its weight."""
-    m, s, q = sizes
-    rows = m + s + q + (returns != "crs")
-    vectors = np.eye(rows)[:, : m + s + q] * np.repeat([1.0, -1.0, 1.0], sizes)[None, :]
-    moved = weights > 0.0
-    free = ~moved & ((disposability == "strong") | (np.arange(m + s + q) < m + s))
-    columns = {
-        "beta": (vectors[:, moved], -weights[moved]),
-        "surplus": (vectors[:, free], np.zeros(int(free.sum()))),
-    } | returns_slack(returns, rows)
-    direction = (np.arange(rows) < m).astype(float)
-    return Program(
-        sizes, columns, np.ones(rows), slack_basis(columns), direction, 0.0, returns, abatement=disposability == "weak"
-    )

@@ -24,7 +24,7 @@ Under constant and non-increasing returns such columns would never be used.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -118,6 +118,12 @@ def slack_basis(columns: Mapping[str, Block]) -> tuple[Sequence[int], Sequence[i
     single = matrix & (matrix.sum(axis=0) == 1)[None, :]
     covered = single.any(axis=1)
     return [int(each) for each in single.argmax(axis=1)[covered]], [int(each) for each in np.flatnonzero(~covered)]
+
+
+def altered(technology: Technology, **changes: str) -> Technology:
+    """Return a technology with another option, whether or not it has bad outputs."""
+    bad = {} if np.shape(technology.bad)[1] else {"bad": None}  # type: ignore[arg-type]
+    return replace(technology, **bad, **changes)  # type: ignore[arg-type]
 
 
 def reference_groups(technology: Technology) -> Groups:
