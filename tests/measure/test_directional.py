@@ -100,8 +100,8 @@ def test_three_units_by_hand() -> None:
         assert (result.beta_inputs == 0).all()
 
 
-# One unit of input makes y = 2 with b = 2, or y = 1 with b = 4, and only y moves. Weak: the second keeps b = 4, which 2 l1 + 4 l2
-# with l1 + l2 <= 1 reaches by itself alone. Strong: b may be less, so it can do as the first, y = 2.
+# One unit of input makes y = 2 with b = 2, or y = 1 with b = 4, and only y moves. Weak: the second has to keep b = 4, which
+# 2 l1 + 4 l2 with l1 + l2 <= 1 gives for l2 = 1 alone. Strong: b may be less, so it can do as the first, y = 2.
 def test_weak_disposability_keeps_the_bad_output() -> None:
     units = Technology(np.ones((2, 1)), np.array([[2.0], [1.0]]), np.array([[2.0], [4.0]]))
     weak, strong = (radial(units, ("good",), each).distance for each in ("weak", "strong"))
