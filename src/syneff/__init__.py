@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from syneff.experiment import Experiment as Experiment
     from syneff.experiment import run as run
     from syneff.measure.coupling import coupling_coordination as coupling_coordination
+    from syneff.measure.directional import directional_distance as directional_distance
+    from syneff.measure.directional import nonradial_distance as nonradial_distance
     from syneff.measure.efficiency import slacks_based as slacks_based
+    from syneff.measure.epsilon_based import epsilon_based as epsilon_based
     from syneff.measure.metafrontier import metafrontier as metafrontier
+    from syneff.measure.productivity import luenberger as luenberger
+    from syneff.measure.productivity import malmquist_luenberger as malmquist_luenberger
     from syneff.measure.technology import Technology as Technology
     from syneff.models.base import Estimate as Estimate
     from syneff.models.base import Spec as Spec
@@ -48,6 +53,11 @@ _HOMES = {
     "Variable": "syneff.panel.panel",
     "coupling_coordination": "syneff.measure.coupling",
     "metafrontier": "syneff.measure.metafrontier",
+    "directional_distance": "syneff.measure.directional",
+    "epsilon_based": "syneff.measure.epsilon_based",
+    "luenberger": "syneff.measure.productivity",
+    "malmquist_luenberger": "syneff.measure.productivity",
+    "nonradial_distance": "syneff.measure.directional",
     "run": "syneff.experiment",
     "slacks_based": "syneff.measure.efficiency",
 }

@@ -77,7 +77,8 @@ def configure(platform: str = "cpu", compilation_cache: bool = True) -> list[str
 def computing_devices() -> list[jax.Device]:
     """Return the devices that JAX computes on: all of the chosen platform."""
     default = jax.config.jax_default_device  # type: ignore[attr-defined]
-    return jax.local_devices() if default is None else jax.local_devices(backend=default.platform)
+    devices: list[jax.Device] = jax.local_devices(backend=None if default is None else default.platform)
+    return devices
 
 
 def device_names() -> list[str]:

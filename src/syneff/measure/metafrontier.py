@@ -70,8 +70,7 @@ def metafrontier(
     """
     if technology.group is None:
         raise SpecError("a meta-frontier needs the group of each row. Give Technology(group=...).")
-    bad = technology.bad if np.asarray(technology.bad).size else None
-    everybody = replace(technology, bad=bad, group=None)
+    everybody = replace(technology, group=None)
     meta, group = (
         slacks_based(each, False, orientation, bads, solver, weights=weights) for each in (everybody, technology)
     )

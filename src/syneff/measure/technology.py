@@ -76,7 +76,8 @@ class Technology:
         inputs = _block("inputs", self.inputs, None, self.zeros)
         rows = inputs.shape[0]
         good = _block("good", self.good, rows, self.zeros)
-        bad = np.empty((rows, 0)) if self.bad is None else _block("bad", self.bad, rows, self.zeros)
+        none = self.bad is None or np.shape(self.bad) == (rows, 0)
+        bad = np.empty((rows, 0)) if none else _block("bad", self.bad, rows, self.zeros)
         check_zeros(inputs, good)
         blocks = {"inputs": inputs, "good": good, "bad": bad}
         zeros = sum(int((block == 0).sum()) for block in blocks.values())
