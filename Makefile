@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# A file's tests share compiled programs, so a file stays with one of two processes.
+PARALLEL := -n 2 --dist loadfile
 # In CI all tests run; at a desk the slow ones wait for test-all.
 FAST := $(if $(filter true,$(CI)),,-m "not slow")
 
@@ -15,10 +17,10 @@ paper: $(READY) ## all tables and figures of the paper on the embedded panel -> 
 	$(BIN)/syneff
 
 test: $(READY) ## run the tests (without the slow ones, unless CI=true)
-	$(BIN)/python -m pytest -q $(FAST)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(FAST)
 
 test-all: $(READY) ## run all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 lint: $(READY) ## check style, formatting and types
 	$(BIN)/ruff check .

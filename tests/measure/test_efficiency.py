@@ -268,7 +268,7 @@ BAD_DATA = [
     ({"bad": np.array([[np.inf], [-1.0]])}, r"bad: 2 values .*row 0 column 0: inf, row 1 column 0: -1"),
     ({"good": np.ones((3, 1))}, r"good has 3 rows, but inputs has 2"),
     ({"inputs": np.ones(2)}, r"inputs has shape \(2,\); it must be \[dmu, variable\]"),
-    ({"bad": np.ones((2, 0))}, r"bad has shape \(2, 0\)"),
+    ({"good": np.ones((2, 0))}, r"good has shape \(2, 0\)"),
     ({"period": [2004]}, r"period has shape \(1,\); it must have one entry for each of the 2 rows"),
     ({"reference": np.array([True])}, r"reference has shape \(1,\)"),
 ]
