@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syneff.experiment import run as run
     from syneff.measure.coupling import coupling_coordination as coupling_coordination
     from syneff.measure.efficiency import slacks_based as slacks_based
+    from syneff.measure.proof import prove as prove
     from syneff.measure.technology import Technology as Technology
     from syneff.models.base import Estimate as Estimate
     from syneff.models.base import Spec as Spec
@@ -46,6 +47,7 @@ _HOMES = {
     "Technology": "syneff.measure.technology",
     "Variable": "syneff.panel.panel",
     "coupling_coordination": "syneff.measure.coupling",
+    "prove": "syneff.measure.proof",
     "run": "syneff.experiment",
     "slacks_based": "syneff.measure.efficiency",
 }

@@ -2,8 +2,8 @@ r"""Prove slacks-based scores in rational numbers, for chosen units.
 
 The certificate of a score is computed in floating point, on data that were scaled for the solver. Here the programme of
 `syneff.measure.programs` is written down anew from the data as they were given, which as floats are rational numbers, with
-weights that are exact too (1/3 is no float), and with every row multiplied by the evaluated unit's own value, so that nothing is
-divided:
+weights that are exact too (1/3 is no float), and with every row multiplied by the evaluated unit's own value, so that nothing
+is divided:
 
 .. math::
 
@@ -49,6 +49,8 @@ class Proof:
         efficient if and only if this is 1.
     error
         The score of `slacks_based` less the exact one; 0 if both say infeasible, infinite if only one does.
+    certified
+        Whether `slacks_based` had a certificate for its answer; where it had none, the error may be large.
     changed
         Whether the solver's basis was not exactly optimal, so that exact pivots led on from it.
     """
@@ -58,6 +60,7 @@ class Proof:
     score: Fraction | None
     sbm: Fraction | None
     error: float
+    certified: bool
     changed: bool
 
 
@@ -113,6 +116,7 @@ def prove(
             final[row][0].objective,
             plain[row][0].objective,
             _error(ours.score[row], final[row][0].objective),
+            bool(ours.status[row] != Status.NOT_CERTIFIED),
             plain[row][1] or final[row][1],
         )
         for row in chosen.tolist()

@@ -17,8 +17,8 @@ negative reduced cost ``c_j - c_B B^{-1} a_j``. Both are decided here without ro
   doi:10.1137/1.9780898718027, section 3.1). Only columns whose sign this leaves open are priced in integers.
 
 If the basis is not optimal, pivots go on from it in two phases, as in `syneff.numerics.simplex`: the primal simplex on a
-right-hand side for which the basis is feasible, then the dual simplex on the true one. Both take the lowest number wherever there
-is a choice, so neither can cycle (Bland 1977, doi:10.1287/moor.2.2.103), and the end is the optimum or a Farkas ray.
+right-hand side for which the basis is feasible, then the dual simplex on the true one. Both take the lowest number wherever
+there is a choice, so neither can cycle (Bland 1977, doi:10.1287/moor.2.2.103), and the end is the optimum or a Farkas ray.
 """
 
 from collections.abc import Sequence
@@ -240,7 +240,7 @@ def _surely_nonnegative(
         return np.zeros(columns, dtype=bool)
     with np.errstate(all="ignore"):
         # Twice the bound, which covers the errors of the bound itself. A comparison with NaN is False, as it should be.
-        error = 2.0 * (rows + 2) * _UNIT * (np.abs(rounded) @ np.abs(program.shared)) + rows * _UNDERFLOW
+        error = 2.0 * (rows + 3) * _UNIT * (np.abs(rounded) @ np.abs(program.shared)) + rows * _UNDERFLOW
         sure: np.ndarray = rounded @ program.shared - error >= -cost
     return sure
 
