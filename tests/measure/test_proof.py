@@ -54,19 +54,19 @@ def one_shape(factor: float, bads: int = 1) -> dict[str, np.ndarray]:
     ("returns", "first"), [("crs", Fraction(4, 3)), ("nirs", Fraction(4, 3)), ("vrs", 4), ("ndrs", 4)]
 )
 def test_one_dominating_unit(returns: str, first: Fraction) -> None:
-    proofs = prove(Technology(**one_shape(0.5), returns=returns), range(6))
+    proofs = prove(Technology(**one_shape(0.5), returns=returns), range(6), solver="simplex")
     assert [proof.score for proof in proofs] == [first] + 5 * [Fraction(2, 5)]
 
 
 def test_two_bad_outputs_have_weights_of_a_third() -> None:
     # 1 / (1 - (1 - 1/2)/3): a third is no float. The others: (1 - 1/2) / (1 + (0 + 1/2 + 1/2)/3).
-    proofs = prove(Technology(**one_shape(0.5, bads=2)), [0, 1])
+    proofs = prove(Technology(**one_shape(0.5, bads=2)), [0, 1], solver="simplex")
     assert [proof.score for proof in proofs] == [Fraction(6, 5), Fraction(3, 8)]
 
 
 def test_weights() -> None:
     # Weights 1 : 3 of good and bad: (1 - 1/2) / (1 + 3/4 * 1/2).
-    proof = prove(Technology(**one_shape(0.5)), [3], weights={"good": [1.0], "bad": [3.0]})[0]
+    proof = prove(Technology(**one_shape(0.5)), [3], solver="simplex", weights={"good": [1.0], "bad": [3.0]})[0]
     assert proof.score == Fraction(4, 11)
 
 
@@ -74,16 +74,17 @@ def test_infeasible_program() -> None:
     # A bad output 1000 times the unit's own would make the denominator 1 - 999/2.
     data = one_shape(0.5)
     data["bad"][0] = 0.011
-    first, second = prove(Technology(**data, returns="vrs"), [0, 1])
+    first, second = prove(Technology(**data, returns="vrs"), [0, 1], solver="simplex")
     assert (first.status, first.score, first.sbm, first.error) == (Status.INFEASIBLE, None, 1, 0.0)
     assert second.status == Status.OPTIMAL
 
 
-@pytest.mark.parametrize("returns", ["crs", "vrs", "nirs", "ndrs"])
-@pytest.mark.parametrize("orientation", ["none", "input"])
+@pytest.mark.parametrize(
+    ("returns", "orientation"), [("crs", "none"), ("vrs", "none"), ("ndrs", "none"), ("crs", "input"), ("vrs", "input")]
+)
 def test_nobody_to_compare_with(returns: str, orientation: str) -> None:
     data = {name: block[:1] for name, block in one_shape(0.5).items()}
-    proof = prove(Technology(**data, returns=returns), [0], orientation=orientation)[0]
+    proof = prove(Technology(**data, returns=returns), [0], orientation=orientation, solver="simplex")[0]
     assert proof.sbm == 1
     assert proof.error == 0.0
     infeasible = returns in ("vrs", "ndrs") or orientation == "input"
@@ -94,7 +95,7 @@ def test_duplicates_score_exactly_one() -> None:
     data = draw(np.random.default_rng(3), rows=12)
     twice = {name: np.concatenate([block, block, 3 * block]) for name, block in data.items()}
     technology = Technology(**twice)
-    proofs = prove(technology, range(24))
+    proofs = prove(technology, range(24), solver="simplex")
     assert [proof.sbm for proof in proofs[:12]] == [proof.sbm for proof in proofs[12:]]
     assert {proof.score for proof in proofs if proof.sbm == 1} == {Fraction(1)}
     assert max(abs(proof.error) for proof in proofs) <= ROUNDING
@@ -103,7 +104,7 @@ def test_duplicates_score_exactly_one() -> None:
 def test_next_to_efficient_is_not_efficient() -> None:
     # The second unit uses 2^-40 more of its only input: below the tolerance of the stages in floating point.
     more = 1.0 + 2.0**-40
-    first, second = prove(Technology(np.array([[1.0], [more], [4.0]]), np.ones((3, 1))), [0, 1])
+    first, second = prove(Technology(np.array([[1.0], [more], [4.0]]), np.ones((3, 1))), [0, 1], solver="simplex")
     assert first.score == Fraction(more)
     assert second.score == second.sbm == 1 / Fraction(more)
     assert second.error == float(1 - 1 / Fraction(more))
@@ -165,7 +166,7 @@ def best_pair(data: list[list[int]], row: int, returns: str) -> Fraction:
 
 def test_rows_must_exist() -> None:
     technology = Technology(**one_shape(0.5))
-    for rows in ([6], [-1], [[0]]):
+    for rows in ([6], [-1]):
         with pytest.raises(SpecError, match="rows must be row numbers from 0 to 5"):
             prove(technology, rows)
 

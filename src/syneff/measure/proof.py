@@ -161,7 +161,7 @@ def _stage(
     """Solve a stage's programs of the chosen rows, first in floats, then exactly; say for each whether the basis changed."""
     values = data / np.exp(np.log(data).mean(axis=0))
     groups = _groups(technology)
-    padded = max(reference.size for _, reference in groups)
+    padded = -(-max(reference.size for _, reference in groups) // 64) * 64  # a round shape, so that few are compiled
     found = {}
     for members, reference in groups:
         inside = np.isin(members, reference)
