@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from syneff.measure.metafrontier import metafrontier as metafrontier
     from syneff.measure.productivity import luenberger as luenberger
     from syneff.measure.productivity import malmquist_luenberger as malmquist_luenberger
+    from syneff.measure.proof import prove as prove
     from syneff.measure.technology import Technology as Technology
     from syneff.models.base import Estimate as Estimate
     from syneff.models.base import Spec as Spec
@@ -58,6 +59,7 @@ _HOMES = {
     "luenberger": "syneff.measure.productivity",
     "malmquist_luenberger": "syneff.measure.productivity",
     "nonradial_distance": "syneff.measure.directional",
+    "prove": "syneff.measure.proof",
     "run": "syneff.experiment",
     "slacks_based": "syneff.measure.efficiency",
 }
