@@ -176,6 +176,7 @@ def _efficiency(technology: Technology, stage: Stage, cap: np.ndarray, orientati
         score=stage.score,
         status=stage.status,
         gap=stage.gap,
+        resolved=stage.resolved,
         slack_inputs=inputs,
         slack_good=good,
         slack_bad=bad,

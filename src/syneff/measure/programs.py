@@ -30,7 +30,6 @@ infimum 0 for every unit; it is not offered.
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from syneff.numerics.linear_program import LinearPrograms
@@ -202,17 +201,16 @@ def programs(
     """
     block = private_block(model)
     # A unit's size is taken out of its own column, and put back where returns to scale see it.
-    size = unit_size(values)
-    shape = values / size[:, None]
+    size, own_size = unit_size(values[reference]), unit_size(values[evaluated])
     n_data = values.shape[1]
     shared = np.ones((model.rows, padded))
     shared[n_data:] = 0.0
     row_scale = np.ones((evaluated.size, model.rows))
-    shared[:n_data, : reference.size] = shape[reference].T
-    row_scale[:, :n_data] = 1.0 / shape[evaluated]
+    shared[:n_data, : reference.size] = (values[reference] / size[:, None]).T
+    row_scale[:, :n_data] = own_size[:, None] / values[evaluated]
     if model.returns != "crs":
-        shared[-1, : reference.size] = 1.0 / size[reference]
-        row_scale[:, -1] = size[evaluated]
+        shared[-1, : reference.size] = 1.0 / size
+        row_scale[:, -1] = own_size
     place = np.full(values.shape[0], -1)
     place[reference] = np.arange(reference.size)
     left_out = place[evaluated]
@@ -221,16 +219,16 @@ def programs(
     basis = np.where(basis == ANCHOR, anchor[:, None], basis)
     repair, repair_cost = _repair(model)
     return LinearPrograms(
-        shared=jnp.asarray(shared),
-        row_scale=jnp.asarray(row_scale),
-        usable=jnp.arange(padded) < reference.size,
-        left_out=jnp.asarray(left_out),
-        private=jnp.asarray(block.matrix),
-        cost_shared=jnp.zeros(padded),
-        cost_private=jnp.asarray(block.cost),
-        rhs=jnp.asarray(np.eye(model.rows)[n_data]),
-        repair=jnp.asarray(repair),
-        repair_cost=jnp.asarray(repair_cost),
+        shared=shared,
+        row_scale=row_scale,
+        usable=np.arange(padded) < reference.size,
+        left_out=left_out,
+        private=block.matrix,
+        cost_shared=np.zeros(padded),
+        cost_private=block.cost,
+        rhs=np.eye(model.rows)[n_data],
+        repair=repair,
+        repair_cost=np.asarray(repair_cost),
     ), basis
 
 

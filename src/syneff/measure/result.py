@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from syneff.numerics.linear_program import Status
-from syneff.typing import Float, Int
+from syneff.typing import Bool, Float, Int
 
 HIGH = 1.5  # a score above it is reported
 AT_CAP = 1e-6  # how near to its upper bound a score counts as being there
@@ -94,6 +94,9 @@ class Efficiency:
         ``[dmu]``: `Status` codes of the programme that gave the score.
     gap
         ``[dmu]``: objective less a lower bound proved by a dual point that prices every reference unit.
+    resolved
+        ``[dmu]``: whether the programme was a straggler, which the first attempt left without a certificate and another one, in
+        rational numbers if need be, solved.
     slack_inputs, slack_good, slack_bad
         ``[dmu input]`` and so on, in the units of the data.
     targets
@@ -111,6 +114,7 @@ class Efficiency:
     score: Float[np.ndarray, " dmu"]
     status: Int[np.ndarray, " dmu"]
     gap: Float[np.ndarray, " dmu"]
+    resolved: Bool[np.ndarray, " dmu"]
     slack_inputs: Float[np.ndarray, "dmu input"]
     slack_good: Float[np.ndarray, "dmu good"]
     slack_bad: Float[np.ndarray, "dmu bad"]
@@ -141,10 +145,12 @@ class Efficiency:
         parts = []
         for code in np.unique(self.status[self.status != Status.OPTIMAL]).tolist():
             found = np.flatnonzero(self.status == code)
-            shown = [str(names[row]) if names is not None else f"row {row}" for row in found[:3]]
+            first = f"first: {_first(found, names)}; {self._remedy(code)}"
+            parts.append(f"{found.size} of {rows} programs are {self._words(code)} ({first})")
+        again = np.flatnonzero(self.resolved & (self.status != Status.NOT_CERTIFIED))
+        if again.size:
             parts.append(
-                f"{found.size} of {rows} programs are {self._words(code)} "
-                f"(first: {', '.join(shown)}; {self._remedy(code)})"
+                f"{again.size} of {rows} programs were stragglers, solved again (first: {_first(again, names)})"
             )
         optimal = self.status == Status.OPTIMAL
         gap = float(np.max(np.abs(self.gap[optimal]), initial=0.0))
@@ -165,3 +171,8 @@ class Efficiency:
         if self.orientation != "none":
             return "use orientation=none"
         return "they are beyond the frontier of others, which super_efficiency=true scores, or there are no others"
+
+
+def _first(rows: Int[np.ndarray, " few"], names: Sequence[object] | None) -> str:
+    """Name the first three rows."""
+    return ", ".join(str(names[row]) if names is not None else f"row {row}" for row in rows[:3])

@@ -27,6 +27,8 @@ class Stage:
     ----------
     score, status, gap
         ``[dmu]``; a unit that the stage did not solve has NaN and the status not certified.
+    resolved
+        ``[dmu]``: whether the answer is that of another attempt.
     slacks
         ``[dmu data]``, in the units of `values`: what to subtract from inputs and bad outputs, and to add to good outputs.
     peers, intensity
@@ -36,6 +38,7 @@ class Stage:
     score: Float[np.ndarray, " dmu"]
     status: Int[np.ndarray, " dmu"]
     gap: Float[np.ndarray, " dmu"]
+    resolved: Bool[np.ndarray, " dmu"]
     slacks: Float[np.ndarray, "dmu data"]
     peers: Int[np.ndarray, "dmu peer"]
     intensity: Float[np.ndarray, "dmu peer"]
@@ -115,6 +118,7 @@ def empty_stage(n_units: int, n_data: int) -> Stage:
         score=np.full(n_units, np.nan),
         status=np.full(n_units, int(Status.NOT_CERTIFIED)),
         gap=np.full(n_units, np.nan),
+        resolved=np.zeros(n_units, dtype=bool),
         slacks=np.full((n_units, n_data), np.nan),
         peers=np.full((n_units, n_data + 1), -1),
         intensity=np.zeros((n_units, n_data + 1)),
@@ -161,15 +165,16 @@ def _read(solution: Solution, model: Model, values: np.ndarray, rows: np.ndarray
         if name in block.slices:
             slacks[:, edges[at] : edges[at + 1]] = private[:, block.slices[name]] / expansion
     member = _members(basis, block, rows, reference)
-    size = unit_size(values)
+    own_size, size = unit_size(values[rows]), unit_size(values[np.maximum(member, 0)].reshape(-1, values.shape[1]))
     # Shared columns are divided by their unit's size and multiplied by the evaluated unit's.
-    intensity = np.where(member >= 0, value / expansion * size[rows][:, None] / size[member], 0.0)
+    intensity = np.where(member >= 0, value / expansion * own_size[:, None] / size.reshape(member.shape), 0.0)
     order = np.argsort(~(intensity > 0), axis=1, kind="stable")[:, : values.shape[1] + 1]
     intensity = np.take_along_axis(np.nan_to_num(intensity), order, axis=1)
     return Stage(
         score=np.asarray(solution.objective),
         status=np.asarray(solution.status),
         gap=np.asarray(solution.gap),
+        resolved=np.asarray(solution.resolved),
         slacks=_SIGN[model.stage] * slacks * values[rows],
         peers=np.where(intensity > 0, np.take_along_axis(member, order, axis=1), -1),
         intensity=intensity,

@@ -1,6 +1,8 @@
 """Map a batched function over chunks of its leading axis: inside one program, or over the devices."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -41,6 +43,9 @@ def map_in_chunks(function: Callable[..., Any], batch: Array, chunk: int) -> Any
 
 
 PROGRESS_FROM = 400  # chunks from which on a bar is shown: fewer take less than two seconds or so
+THREADS_FROM = (
+    16  # chunks from which on the cores of a CPU share them: below, starting threads costs more than it saves
+)
 
 
 def default_chunk() -> int:
@@ -81,12 +86,24 @@ def map_over_devices(function: Callable[..., Any], common: Any, batch: Any, *, c
     chunk = chunk or default_chunk()
     devices = computing_devices()
     placed = [jax.device_put(common, device) for device in devices]
-    running = []
-    for at, begin in enumerate(range(0, rows, chunk)):
-        index = np.minimum(np.arange(begin, begin + chunk), rows - 1)
+
+    def run(at: int) -> Any:
+        index = np.minimum(np.arange(at * chunk, (at + 1) * chunk), rows - 1)
         which = at % len(devices)
-        taken = jax.device_put(jax.tree.map(lambda leaf, index=index: leaf[index], batch), devices[which])
-        running.append(function(placed[which], taken))
-    few = len(running) < PROGRESS_FROM
-    done = [jax.device_get(part) for part in track(running, "programs", transient=True, disable=few)]
+        taken = jax.device_put(jax.tree.map(lambda leaf: leaf[index], batch), devices[which])
+        return function(placed[which], taken)
+
+    chunks = range(-(-rows // chunk))
+    if devices[0].platform == "cpu" and len(chunks) >= THREADS_FROM:
+        # A CPU works through the calls of one thread one after another; the first call compiles for all.
+        done = [jax.device_get(run(0))]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            done += _watch(pool.map(lambda at: jax.device_get(run(at)), chunks[1:]), len(chunks))
+    else:
+        done = [jax.device_get(part) for part in _watch([run(at) for at in chunks], len(chunks))]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:rows], *done)
+
+
+def _watch(parts: Iterable[Any], count: int) -> Iterable[Any]:
+    """Show a progress bar over the parts where they are many."""
+    return track(parts, "programs", total=count, transient=True, disable=count < PROGRESS_FROM)

@@ -31,7 +31,9 @@ from syneff.numerics.linear_program import (
 )
 from syneff.typing import Array, Bool, Float, Int
 
-TOLERANCE = 1e-9  # of rows, signs and gap, in a problem whose rows are scaled to 1
+TOLERANCE = (
+    1e-9  # of rows and signs, in a problem whose rows are scaled to 1, and of the gap, relative to an objective above 1
+)
 
 
 def certify(
@@ -68,7 +70,8 @@ def certify(
     dual_point, dual = repair(problems, y)
     objective = jnp.sum(costs_at(problems, basis) * point, axis=1)
     gap = objective - dual_point @ problems.rhs
-    optimal = usable & (primal <= TOLERANCE) & (jnp.abs(gap) <= TOLERANCE)
+    close = jnp.abs(gap) <= TOLERANCE * jnp.maximum(1.0, jnp.abs(objective))
+    optimal = usable & (primal <= TOLERANCE) & close
     infeasible = _farkas(problems, ray) & ~optimal
     status = jnp.where(optimal, Status.OPTIMAL, jnp.where(infeasible, Status.INFEASIBLE, Status.NOT_CERTIFIED))
     return Solution(
@@ -81,6 +84,7 @@ def certify(
         gap=gap,
         iterations=iterations,
         status=status,
+        resolved=jnp.zeros(status.shape, dtype=bool),
     )
 
 

@@ -78,16 +78,16 @@ class LinearPrograms:
         `syneff.numerics.certificate`.
     """
 
-    shared: Float[Array, "row column"]
+    shared: Float[Array | np.ndarray, "row column"]
     row_scale: Float[Array | np.ndarray, "problem row"]
-    usable: Bool[Array, " column"]
+    usable: Bool[Array | np.ndarray, " column"]
     left_out: Int[Array | np.ndarray, " problem"]
-    private: Float[Array, "row private"]
-    cost_shared: Float[Array, " column"]
-    cost_private: Float[Array, " private"]
-    rhs: Float[Array, " row"]
-    repair: Float[Array, " row"]
-    repair_cost: Float[Array, ""]
+    private: Float[Array | np.ndarray, "row private"]
+    cost_shared: Float[Array | np.ndarray, " column"]
+    cost_private: Float[Array | np.ndarray, " private"]
+    rhs: Float[Array | np.ndarray, " row"]
+    repair: Float[Array | np.ndarray, " row"]
+    repair_cost: Float[Array | np.ndarray, ""]
 
 
 @partial(
@@ -102,6 +102,7 @@ class LinearPrograms:
         "gap",
         "iterations",
         "status",
+        "resolved",
     ],
     meta_fields=[],
 )
@@ -129,6 +130,8 @@ class Solution:
         ``[problem]``: pivots.
     status
         ``[problem]``: a `Status` code.
+    resolved
+        ``[problem]``: whether this is the end of another attempt, the first one having found no certificate.
     """
 
     basis: Int[Array | np.ndarray, "*stack problem row"]
@@ -140,12 +143,13 @@ class Solution:
     gap: Float[Array | np.ndarray, "*stack problem"]
     iterations: Int[Array | np.ndarray, "*stack problem"]
     status: Int[Array | np.ndarray, "*stack problem"]
+    resolved: Bool[Array | np.ndarray, "*stack problem"]
 
 
 def allowed(problems: LinearPrograms) -> Bool[Array, "problem column"]:
     """Return which shared columns each problem may use."""
     column = jnp.arange(problems.shared.shape[1])
-    return problems.usable[None, :] & (column[None, :] != problems.left_out[:, None])
+    return jnp.asarray(problems.usable)[None, :] & (column[None, :] != problems.left_out[:, None])
 
 
 def products(
@@ -161,7 +165,7 @@ def reduced_costs(
     """Price every column, ``c - y' a``; infinite where a problem may not use the column."""
     private, shared = products(problems, y)
     shared = jnp.where(allowed(problems), problems.cost_shared[None, :] - shared, jnp.inf)
-    return problems.cost_private[None, :] - private, shared
+    return jnp.asarray(problems.cost_private)[None, :] - private, shared
 
 
 def columns_at(problems: LinearPrograms, index: Int[Array, "problem pick"]) -> Float[Array, "problem row pick"]:
@@ -197,8 +201,8 @@ def join(common: LinearPrograms, own: tuple[Float[Array, "problem row"], Int[Arr
     return replace(common, row_scale=own[0], left_out=own[1])
 
 
-def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"]) -> Solution:
-    """Return the old solutions with those of a few problems replaced; pivots add up."""
+def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"], *, resolved: bool = True) -> Solution:
+    """Return the old solutions with those of a few problems, solved again, in their place; pivots add up."""
 
     def put(before: Array | np.ndarray, after: Array | np.ndarray) -> np.ndarray:
         array = np.array(before)
@@ -206,4 +210,8 @@ def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"]) -> Solut
         return array
 
     merged: Solution = jax.tree.map(put, old, new)
-    return replace(merged, iterations=put(old.iterations, np.asarray(old.iterations)[rows] + new.iterations))
+    return replace(
+        merged,
+        iterations=put(old.iterations, np.asarray(old.iterations)[rows] + new.iterations),
+        resolved=put(old.resolved, np.full(rows.size, resolved)),
+    )

@@ -9,8 +9,8 @@ From any nonsingular basis, in two phases:
 2. *Dual*, on the true right-hand side, which repairs the basic variables that the change had kept positive. It ends at an
    optimal basis, or at a row that proves the problem infeasible.
 
-Pricing is one matrix product for the batch, entering and leaving are a minimum over a row each. The inverse is computed afresh
-at every pivot: for about seven rows this costs less than pricing, and no error accumulates. Nothing here is trusted:
+Pricing is one matrix product for the batch, entering and leaving are a minimum over a row each. A pivot updates the inverse,
+which is computed afresh before errors can accumulate. Nothing here is trusted:
 `syneff.numerics.certificate` has the last word, and problems that it refuses are solved again with another perturbation.
 
 Reference: Dantzig's rule with an explicit inverse, as in Maros (2003), Computational Techniques of the Simplex Method,
@@ -38,19 +38,22 @@ from syneff.numerics.linear_program import (
     split,
     take,
 )
+from syneff.numerics.stragglers import finish
 from syneff.runtime import require_float64
 from syneff.typing import Array, Bool, Float, Int
 
-PERTURBATIONS = (1e-6, 1e-4, 1e-8)  # of the first attempt and of those after it
+PERTURBATIONS = (1e-6, 1e-4)  # of the first attempt and of the one after it
 _DUAL = 1e-11  # a reduced cost below minus this enters
 _PRIMAL = 1e-12  # a basic value below minus this leaves
 _PIVOT = 1e-9  # a smaller element is no pivot
+_REFRESH = 16  # pivots after which the inverses are computed afresh
 
 
 class _State(NamedTuple):
     """Where the problems of a chunk stand."""
 
     basis: Int[Array, "problem row"]
+    inverse: Float[Array, "problem row row"]
     active: Bool[Array, " problem"]
     ray: Float[Array, "problem row"]
     pivots: Int[Array, " problem"]
@@ -84,7 +87,7 @@ def solve(
         if pending.size:
             again = _attempt(take(problems, pending), start[pending], perturbation, chunk)
             solution = merge(solution, again, pending)
-    return solution
+    return finish(problems, solution, start)
 
 
 def _attempt(problems: LinearPrograms, start: np.ndarray, perturbation: float, chunk: int | None) -> Solution:
@@ -117,7 +120,7 @@ def _primal(problems: LinearPrograms, start: Int[Array, "problem row"], perturba
     rhs = jnp.einsum("ors,os->or", matrix, jnp.maximum(value, 0.0) + perturbation * spread[None, :])
 
     def pivot(state: _State) -> _State:
-        inverse = jnp.linalg.inv(columns_at(problems, state.basis))
+        inverse = _inverse(problems, state)
         y = jnp.einsum("or,ors->os", costs_at(problems, state.basis), inverse)
         lowest, entering = _lowest(*reduced_costs(problems, y))
         column = columns_at(problems, entering[:, None])[:, :, 0]
@@ -126,7 +129,7 @@ def _primal(problems: LinearPrograms, start: Int[Array, "problem row"], perturba
         ratio = jnp.where(slope > _PIVOT, basic / slope, jnp.inf)
         bounded = jnp.isfinite(jnp.min(ratio, axis=1))
         active = state.active & (lowest < -_DUAL) & bounded
-        return _exchange(state, active, jnp.argmin(ratio, axis=1), entering)
+        return _exchange(state._replace(inverse=inverse), active, jnp.argmin(ratio, axis=1), entering, slope)
 
     return _iterate(pivot, _begin(start), _limit(problems))
 
@@ -135,7 +138,7 @@ def _dual(problems: LinearPrograms, state: _State) -> _State:
     """Pivot until no basic variable is negative, or a row proves that there is no feasible point."""
 
     def pivot(state: _State) -> _State:
-        inverse = jnp.linalg.inv(columns_at(problems, state.basis))
+        inverse = _inverse(problems, state)
         value = inverse @ problems.rhs
         lowest = jnp.min(value, axis=1)
         leaving = jnp.argmin(value, axis=1)
@@ -143,8 +146,10 @@ def _dual(problems: LinearPrograms, state: _State) -> _State:
         y = jnp.einsum("or,ors->os", costs_at(problems, state.basis), inverse)
         entering, exists = _dual_ratio(reduced_costs(problems, y), products(problems, row))
         infeasible = state.active & (lowest < -_PRIMAL) & ~exists
-        state = state._replace(ray=jnp.where(infeasible[:, None], row, state.ray))
-        return _exchange(state, state.active & (lowest < -_PRIMAL) & exists, leaving, entering)
+        state = state._replace(inverse=inverse, ray=jnp.where(infeasible[:, None], row, state.ray))
+        column = columns_at(problems, entering[:, None])[:, :, 0]
+        slope = jnp.einsum("ors,os->or", inverse, column)
+        return _exchange(state, state.active & (lowest < -_PRIMAL) & exists, leaving, entering, slope)
 
     start = state._replace(active=jnp.ones_like(state.active), step=jnp.zeros_like(state.step))
     return _iterate(pivot, start, _limit(problems))
@@ -159,17 +164,37 @@ def _iterate(pivot, state: _State, limit: int) -> _State:  # type: ignore[no-unt
 def _begin(start: Int[Array, "problem row"]) -> _State:
     """Return the state before the first pivot."""
     count = jnp.zeros(start.shape[0], dtype=start.dtype)
-    return _State(start, count == 0, jnp.zeros(start.shape), count, jnp.zeros((), dtype=start.dtype))
+    nothing = jnp.zeros((*start.shape, start.shape[1]))
+    return _State(start, nothing, count == 0, jnp.zeros(start.shape), count, jnp.zeros((), dtype=start.dtype))
+
+
+def _inverse(problems: LinearPrograms, state: _State) -> Float[Array, "problem row row"]:
+    """Return the inverse of each basis: the one that pivots have updated or, now and then, a fresh one."""
+    inverse: Array = jax.lax.cond(
+        state.step % _REFRESH == 0, lambda: jnp.linalg.inv(columns_at(problems, state.basis)), lambda: state.inverse
+    )
+    return inverse
 
 
 def _exchange(
-    state: _State, active: Bool[Array, " problem"], leaving: Int[Array, " problem"], entering: Int[Array, " problem"]
+    state: _State,
+    active: Bool[Array, " problem"],
+    leaving: Int[Array, " problem"],
+    entering: Int[Array, " problem"],
+    slope: Float[Array, "problem row"],
 ) -> _State:
-    """Put the entering column in the place of the leaving one, where active."""
+    """Put the entering column, whose coordinates in the basis are the slope, in the place of the leaving one, where active."""
     place = jnp.arange(state.basis.shape[1])[None, :] == leaving[:, None]
     basis = jnp.where(place & active[:, None], entering[:, None], state.basis)
+    pivot = jnp.sum(jnp.where(place, slope, 0.0), axis=1)
+    row = jnp.sum(jnp.where(place[:, :, None], state.inverse, 0.0), axis=1) / jnp.where(active, pivot, 1.0)[:, None]
+    change = jnp.where(place, slope - 1.0, slope)[:, :, None] * row[:, None, :]
     return state._replace(
-        basis=basis, active=active, pivots=state.pivots + active.astype(state.pivots.dtype), step=state.step + 1
+        basis=basis,
+        inverse=jnp.where(active[:, None, None], state.inverse - change, state.inverse),
+        active=active,
+        pivots=state.pivots + active.astype(state.pivots.dtype),
+        step=state.step + 1,
     )
 
 
