@@ -15,7 +15,7 @@ import numpy as np
 from syneff.errors import SpecError, one_of
 from syneff.measure.programs import Model
 from syneff.measure.reference import Groups
-from syneff.measure.result import Efficiency, Peers, Targets
+from syneff.measure.result import Efficiency, Peers, ShadowPrices, Targets
 from syneff.measure.rows import panel_technology
 from syneff.measure.stages import SOLVERS, Stage, choose, empty_stage, run_stage, take, widen, write
 from syneff.measure.technology import Technology
@@ -62,7 +62,7 @@ def slacks_based(
     Returns
     -------
     Efficiency
-        Scores, statuses, gaps, slacks, targets and peers.
+        Scores, statuses, gaps, slacks, targets, peers and shadow prices.
 
     Raises
     ------
@@ -95,8 +95,8 @@ def _scaled(model: Model) -> Model:
 
 
 def _check_rows(model: Model) -> None:
-    """Raise unless the solvers can take the larger one of the two programmes."""
-    rows = replace(model, stage="super").rows
+    """Raise unless the solvers can take the programmes."""
+    rows = model.rows
     if rows > MAX_ROWS:
         m, s, q = model.sizes
         raise SpecError(
@@ -138,7 +138,7 @@ def _measure(
         found = _two_stages(values[:, kept], own, part, super_efficiency=super_efficiency, solver=solver)
         stage = write(stage, rows, take(widen(found, kept, data.shape[1]), rows))
         cap[rows] = _cap(part)
-    return replace(stage, slacks=stage.slacks * center), cap
+    return replace(stage, slacks=stage.slacks * center, prices=stage.prices / center), cap
 
 
 def _keep(model: Model, kept: np.ndarray) -> Model:
@@ -167,11 +167,17 @@ def _cap(model: Model) -> float:
 
 
 def _efficiency(technology: Technology, stage: Stage, cap: np.ndarray, orientation: str, bads: str) -> Efficiency:
-    """Name the columns of the slacks, and add the targets that they lead to."""
+    """Name the columns of slacks and prices, and add the targets that the slacks lead to."""
     x, y, b = (np.asarray(block) for block in (technology.inputs, technology.good, technology.bad))
     order = (x, b, y) if bads == "inputs" else (x, y, b)
-    inputs, *rest = np.split(stage.slacks, np.cumsum([block.shape[1] for block in order])[:-1], axis=1)
-    bad, good = rest if bads == "inputs" else rest[::-1]
+    edges = np.cumsum([block.shape[1] for block in order])[:-1]
+
+    def named(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inputs, *rest = np.split(columns, edges, axis=1)
+        bad, good = rest if bads == "inputs" else rest[::-1]
+        return inputs, good, bad
+
+    inputs, good, bad = named(stage.slacks)
     return Efficiency(
         score=stage.score,
         status=stage.status,
@@ -182,6 +188,7 @@ def _efficiency(technology: Technology, stage: Stage, cap: np.ndarray, orientati
         slack_bad=bad,
         targets=Targets(x - inputs, y + good, b - bad),
         peers=Peers(stage.peers, stage.intensity),
+        prices=ShadowPrices(*named(stage.prices)),
         cap=cap,
         returns=technology.returns,
         orientation=orientation,

@@ -24,6 +24,9 @@ outputs fall:
 Returns to scale add ``sum Lambda = t`` (vrs), ``<= t`` (nirs) or ``>= t`` (ndrs). Only the first block of columns knows the
 data, and only through a scale of its rows: everything else in this module is a table of -1, 0, 1 and weights.
 
+Both stages have the same rows and the same number of private columns, so that one compiled program serves both: in SBM the
+rows that cap good outputs in Super-SBM are idle, ``cap = 1``, and zero columns of cost 1 fill up the block.
+
 The form that is often printed, in which ``ybar/y + bbar/b`` with an unbounded ``bbar`` stands in the denominator, has the
 infimum 0 for every unit; it is not offered.
 """
@@ -69,8 +72,8 @@ class Model:
 
     @property
     def caps(self) -> int:
-        """Number of rows that keep a projected good output from falling below 0."""
-        return self.sizes[1] if self.stage == "super" and self.orientation != "input" else 0
+        """Number of rows that keep a projected good output from falling below 0; idle in SBM."""
+        return self.sizes[1] if self.orientation != "input" else 0
 
     @property
     def rows(self) -> int:
@@ -86,22 +89,32 @@ class PrivateBlock:
     ----------
     slices
         Where each group of columns is: ``t``, ``own``, the scored slacks ``input``, ``good``, ``bad``, the surpluses
-        ``free_input``, ``free_good``, ``free_bad``, and the slacks ``cap`` and ``returns``.
+        ``free_input``, ``free_good``, ``free_bad``, the slacks ``cap`` and ``returns``, and the columns ``idle``.
     matrix, cost
         ``[row private]`` and ``[private]``.
+    rhs
+        ``[row]``.
     """
 
     slices: dict[str, slice]
     matrix: np.ndarray
     cost: np.ndarray
+    rhs: np.ndarray
 
 
 def private_block(model: Model) -> PrivateBlock:
     """Write down the private columns of a model and their costs."""
-    blocks = _sbm(model) if model.stage == "sbm" else _super(model)
+    widest = _super(model)
+    blocks = _sbm(model) if model.stage == "sbm" else widest
+    idle = sum(cost.size for _, cost in widest.values()) - sum(cost.size for _, cost in blocks.values())
+    blocks["idle"] = (np.zeros((model.rows, idle)), np.ones(idle))
     if model.returns in ("nirs", "ndrs"):
         sign = 1.0 if model.returns == "nirs" else -1.0
         blocks["returns"] = (sign * np.eye(model.rows)[:, -1:], np.zeros(1))
+    m, s, q = model.sizes
+    rhs = np.eye(model.rows)[m + s + q]
+    if model.stage == "sbm":
+        rhs[m + s + q + 1 : m + s + q + 1 + model.caps] = 1.0
     slices, at = {}, 0
     for name, (matrix, _) in blocks.items():
         slices[name] = slice(at, at + matrix.shape[1])
@@ -110,6 +123,7 @@ def private_block(model: Model) -> PrivateBlock:
         slices,
         np.concatenate([matrix for matrix, _ in blocks.values()], axis=1),
         np.concatenate([cost for _, cost in blocks.values()]),
+        rhs,
     )
 
 
@@ -122,13 +136,16 @@ def _rows(model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
 
 
 def _expansion(model: Model) -> np.ndarray:
-    """Return the column of t: -1 in every row but the normalisation's."""
-    return np.where(np.arange(model.rows) == sum(model.sizes), 1.0, -1.0)[:, None]
+    """Return the column of t: 1 in the row of the normalisation, 0 in idle rows, -1 in the others."""
+    norm, caps = sum(model.sizes), model.caps if model.stage == "sbm" else 0
+    column = np.where(np.arange(model.rows) == norm, 1.0, -1.0)
+    column[norm + 1 : norm + 1 + caps] = 0.0
+    return column[:, None]
 
 
 def _sbm(model: Model) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     w_x, w_y, w_b = model.weights
-    inputs, good, bad, norm, _ = _rows(model)
+    inputs, good, bad, norm, cap = _rows(model)
     scored_in, scored_out = float(model.orientation != "output"), float(model.orientation != "input")
     blocks = {"t": (_expansion(model), np.ones(1))}
     if model.own:
@@ -137,6 +154,7 @@ def _sbm(model: Model) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "input": (inputs, -scored_in * w_x),
         "good": (-good + scored_out * norm * w_y, np.zeros(w_y.size)),
         "bad": (bad + scored_out * norm * w_b, np.zeros(w_b.size)),
+        "cap": (cap, np.zeros(model.caps)),
     }
 
 
@@ -163,7 +181,7 @@ def starting_basis(model: Model, block: PrivateBlock) -> np.ndarray:
     if model.stage == "sbm":
         anchor = at.get("own", [ANCHOR])
         good = at["good"][1:] if model.returns == "crs" else at["good"]
-        return np.array([*at["t"], *anchor, *at["input"], *good, *at["bad"]])
+        return np.array([*at["t"], *anchor, *at["input"], *good, *at["bad"], *at["cap"]])
     # Without reference units the programme is solved by letting good outputs fall to 0, if bad outputs are scored too.
     good = at["good"] if "good" in at and model.weights[2].size else at["free_good"]
     last = [] if model.returns == "crs" else at.get("returns", [ANCHOR])
@@ -226,7 +244,7 @@ def programs(
         private=block.matrix,
         cost_shared=np.zeros(padded),
         cost_private=block.cost,
-        rhs=np.eye(model.rows)[n_data],
+        rhs=block.rhs,
         repair=repair,
         repair_cost=np.asarray(repair_cost),
     ), basis

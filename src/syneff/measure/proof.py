@@ -223,5 +223,5 @@ def _program(
         left_out=left_out,
         private=columns,
         cost_private=costs,
-        rhs=[Fraction(int(row == own.size)) for row in range(model.rows)],
+        rhs=[Fraction(int(each)) for each in block.rhs],
     )

@@ -14,7 +14,7 @@ AT_CAP = 1e-6  # how near to its upper bound a score counts as being there
 
 @dataclass(frozen=True, eq=False)
 class Peers:
-    """The reference units that make up each unit's target, at the vertex that the solver ended at.
+    """The reference units that make up each unit's target.
 
     Attributes
     ----------
@@ -36,6 +36,25 @@ class Targets:
     ----------
     inputs, good, bad
         ``x - slack_inputs``, ``y + slack_good``, ``b - slack_bad``.
+    """
+
+    inputs: Float[np.ndarray, "dmu input"]
+    good: Float[np.ndarray, "dmu good"]
+    bad: Float[np.ndarray, "dmu bad"]
+
+
+@dataclass(frozen=True, eq=False)
+class ShadowPrices:
+    """Dual variables of the data rows: what a unit of each variable is worth to the score.
+
+    The marginal rate of substitution of a bad and a good output, ``bad / good``, times the price of the good output is the
+    cost of abating one more unit of the bad one. NaN where the prices are not unique: at a corner of the frontier, as for
+    every unit that SBM scores 1 (whose prices Super-SBM fixes), a whole range of prices supports the same score.
+
+    Attributes
+    ----------
+    inputs, good, bad
+        ``[dmu input]`` and so on, in score per unit of the variable; not negative.
     """
 
     inputs: Float[np.ndarray, "dmu input"]
@@ -82,9 +101,10 @@ class Outliers:
 class Efficiency:
     """Scores with the proof that belongs to them.
 
-    Scores are unique; slacks and peers need not be, and are those of one optimal vertex. Slacks are signed so that the target
-    is ``x - slack_inputs``, ``y + slack_good``, ``b - slack_bad`` in both stages: they are positive for an inefficient unit,
-    and negative for a super-efficient one, whose target is worse than itself.
+    Scores are unique; slacks and peers need not be. Where they are not, they are those of the analytic centre of all optima,
+    which does not depend on the order of rows (`syneff.numerics.optimal_face`). Slacks are signed so that the target is
+    ``x - slack_inputs``, ``y + slack_good``, ``b - slack_bad`` in both stages: they are positive for an inefficient unit, and
+    negative for a super-efficient one, whose target is worse than itself.
 
     Attributes
     ----------
@@ -95,7 +115,7 @@ class Efficiency:
     gap
         ``[dmu]``: objective less a lower bound proved by a dual point that prices every reference unit.
     resolved
-        ``[dmu]``: whether the programme was a straggler, which the first attempt left without a certificate and another one, in
+        ``[dmu]``: whether the programme was a straggler, which the solver left without a certificate and another attempt, in
         rational numbers if need be, solved.
     slack_inputs, slack_good, slack_bad
         ``[dmu input]`` and so on, in the units of the data.
@@ -103,6 +123,8 @@ class Efficiency:
         The projections that the slacks lead to.
     peers
         Reference units and their intensities.
+    prices
+        Shadow prices.
     cap
         ``[dmu]``: upper bound of the score, ``(s + q)/q`` with equal weights, where the programme has one; else infinite.
     returns, orientation
@@ -120,6 +142,7 @@ class Efficiency:
     slack_bad: Float[np.ndarray, "dmu bad"]
     targets: Targets
     peers: Peers
+    prices: ShadowPrices
     cap: Float[np.ndarray, " dmu"]
     returns: str
     orientation: str

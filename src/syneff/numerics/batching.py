@@ -1,9 +1,9 @@
 """Map a batched function over chunks of its leading axis: inside one program, or over the devices."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,9 @@ from rich.progress import track
 
 from syneff.runtime import computing_devices
 from syneff.typing import Array
+
+Job = TypeVar("Job")
+T = TypeVar("T")
 
 
 def map_in_chunks(function: Callable[..., Any], batch: Array, chunk: int) -> Any:
@@ -47,10 +50,19 @@ THREADS_FROM = (
     16  # chunks from which on the cores of a CPU share them: below, starting threads costs more than it saves
 )
 
+CELLS = 2**18  # problems times columns of a chunk
+ALIGN = 32  # of the size of a chunk, so that few shapes are compiled
+
 
 def default_chunk() -> int:
     """Return how many problems to solve at a time: what a CPU's cache holds, or what keeps a GPU busy."""
     return 64 if computing_devices()[0].platform == "cpu" else 2048
+
+
+def chunk_for(rows: int, columns: int) -> int:
+    """Return how many of some problems to solve at a time: the more, the fewer columns they have, in chunks of like size."""
+    most = max(default_chunk(), min(8 * default_chunk(), CELLS // columns))
+    return -(-rows // (-(-rows // most) * ALIGN)) * ALIGN
 
 
 def round_size(count: int, step: int = 64) -> int:
@@ -105,5 +117,16 @@ def map_over_devices(function: Callable[..., Any], common: Any, batch: Any, *, c
 
 
 def _watch(parts: Iterable[Any], count: int) -> Iterable[Any]:
-    """Show a progress bar over the parts where they are many."""
-    return track(parts, "programs", total=count, transient=True, disable=count < PROGRESS_FROM)
+    """Show a progress bar over the parts where they are many; even a hidden one would cost a thread."""
+    return parts if count < PROGRESS_FROM else track(parts, "programs", total=count, transient=True)
+
+
+def side_by_side(function: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
+    """Apply a function to each of some independent jobs of one compiled shape, on all cores of a CPU.
+
+    A CPU works through the calls of one thread one after another; the first job compiles for all.
+    """
+    if len(jobs) < 2:
+        return [function(job) for job in jobs]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [function(jobs[0]), *pool.map(function, jobs[1:])]

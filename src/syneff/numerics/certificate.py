@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.numerics.linear_program import (
+    TIGHT,
     LinearPrograms,
     Solution,
     Status,
@@ -68,6 +69,7 @@ def certify(
     rows = jnp.einsum("ors,os->or", matrix, point) - problems.rhs[None, :]
     primal = jnp.maximum(jnp.max(jnp.abs(rows), axis=1), jnp.max(-value, axis=1))
     dual_point, dual = repair(problems, y)
+    private, shared = reduced_costs(problems, y)
     objective = jnp.sum(costs_at(problems, basis) * point, axis=1)
     gap = objective - dual_point @ problems.rhs
     close = jnp.abs(gap) <= TOLERANCE * jnp.maximum(1.0, jnp.abs(objective))
@@ -85,6 +87,7 @@ def certify(
         iterations=iterations,
         status=status,
         resolved=jnp.zeros(status.shape, dtype=bool),
+        tight=jnp.sum(private <= TIGHT, axis=1) + jnp.sum(shared <= TIGHT, axis=1),
     )
 
 

@@ -11,7 +11,8 @@ about seven equations: small dense matrices, batched over the problems.
 
 An interior point alone stalls near 1e-6 at degenerate vertices, and its answer would depend on the active set; the
 *crossover* removes both: independent columns are picked greedily by their weight in the interior point, and the vertex of
-that basis is certified on all columns. The few problems that this leaves start `syneff.numerics.simplex` from there.
+that basis is certified on all columns. Where it is not optimal (on a frontier of very many efficient units, say), the crossover
+goes on by the pivots of `syneff.numerics.simplex` from there.
 
 References: Mehrotra (1992), SIAM J. Optim. 2:575, doi:10.1137/0802028; Bixby and Saltzman (1994), Oper. Res. Lett. 15:137,
 doi:10.1016/0167-6377(94)90047-7, on crossover.
@@ -42,7 +43,7 @@ from syneff.numerics.linear_program import (
 from syneff.runtime import require_float64
 from syneff.typing import Array, Bool, Float, Int
 
-_ITERATIONS = 16
+_ITERATIONS = 12
 _CONVERGED = 1e-6  # relative residuals and complementarity; the crossover does the rest
 _STEP = 0.95  # of the way to the boundary: longer steps stall at degenerate vertices
 _RIDGE = 1e-13  # relative, on the diagonal of the normal matrix, which is singular at degenerate vertices
@@ -129,7 +130,7 @@ def solve(
     left = np.flatnonzero(solution.status == Status.NOT_CERTIFIED)
     if left.size:
         finished = simplex.solve(take(problems, left), np.asarray(solution.basis)[left], chunk=chunk)
-        solution = merge(solution, finished, left)
+        solution = merge(solution, finished, left, resolved=False)
     return solution
 
 

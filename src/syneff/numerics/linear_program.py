@@ -26,6 +26,8 @@ import numpy as np
 
 from syneff.typing import Array, Bool, Float, Int
 
+TIGHT = 1e-9  # a column whose reduced cost is at most this prices at zero
+
 
 class Status(IntEnum):
     """How a linear program ended."""
@@ -74,7 +76,7 @@ class LinearPrograms:
         ``[row]``: right-hand side ``b``.
     repair, repair_cost
         ``[row]`` and a scalar: ``g`` and ``kappa`` with ``g' a_j + kappa c_j >= 0`` for every column, and ``> 0`` for all but
-        the private columns with a single nonzero. They turn a nearly feasible dual point into a feasible one; see
+        the private columns with a single nonzero or none. They turn a nearly feasible dual point into a feasible one; see
         `syneff.numerics.certificate`.
     """
 
@@ -103,6 +105,7 @@ class LinearPrograms:
         "iterations",
         "status",
         "resolved",
+        "tight",
     ],
     meta_fields=[],
 )
@@ -132,6 +135,8 @@ class Solution:
         ``[problem]``: a `Status` code.
     resolved
         ``[problem]``: whether this is the end of another attempt, the first one having found no certificate.
+    tight
+        ``[problem]``: how many columns price at zero; if they are not more than the rows, the optimum is unique.
     """
 
     basis: Int[Array | np.ndarray, "*stack problem row"]
@@ -144,6 +149,7 @@ class Solution:
     iterations: Int[Array | np.ndarray, "*stack problem"]
     status: Int[Array | np.ndarray, "*stack problem"]
     resolved: Bool[Array | np.ndarray, "*stack problem"]
+    tight: Int[Array | np.ndarray, "*stack problem"]
 
 
 def allowed(problems: LinearPrograms) -> Bool[Array, "problem column"]:
@@ -202,7 +208,10 @@ def join(common: LinearPrograms, own: tuple[Float[Array, "problem row"], Int[Arr
 
 
 def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"], *, resolved: bool = True) -> Solution:
-    """Return the old solutions with those of a few problems, solved again, in their place; pivots add up."""
+    """Return the old solutions with those of a few problems in their place; pivots add up.
+
+    With `resolved` they are stragglers, else the old solutions were but steps on the way to these.
+    """
 
     def put(before: Array | np.ndarray, after: Array | np.ndarray) -> np.ndarray:
         array = np.array(before)
@@ -213,5 +222,5 @@ def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"], *, resol
     return replace(
         merged,
         iterations=put(old.iterations, np.asarray(old.iterations)[rows] + new.iterations),
-        resolved=put(old.resolved, np.full(rows.size, resolved)),
+        resolved=put(old.resolved, np.asarray(new.resolved) | resolved),
     )

@@ -12,6 +12,7 @@ from rich.progress import track
 from syneff.errors import SpecError
 from syneff.numerics.exact import ExactProgram, ExactSolution, solve_exactly
 from syneff.numerics.linear_program import LinearPrograms, Solution, Status, merge
+from syneff.numerics.optimal_face import tight_columns
 from syneff.typing import Int
 
 PROGRESS_FROM = 100  # problems from which on a bar is shown
@@ -45,8 +46,9 @@ def finish(problems: LinearPrograms, solution: Solution, start: Int[np.ndarray, 
     place[number] = np.arange(number.size)
     private = [[Fraction(each) for each in column] for column in np.asarray(problems.private).T.tolist()]
     rows, ends = [], []
+    numbers = pending.tolist()
     few = pending.size < PROGRESS_FROM
-    for row in track(pending.tolist(), "exact programs", transient=True, disable=few):
+    for row in numbers if few else track(numbers, "exact programs", transient=True):
         left_out = int(problems.left_out[row])
         program = ExactProgram(
             shared=np.asarray(problems.row_scale)[row][:, None] * shared,
@@ -63,10 +65,17 @@ def finish(problems: LinearPrograms, solution: Solution, start: Int[np.ndarray, 
         if end.status != Status.UNBOUNDED:
             rows.append(row)
             ends.append(end)
-    return merge(solution, _rounded(ends, number), np.array(rows, dtype=int)) if ends else solution
+    if not ends:
+        return solution
+    tight = [
+        tight_columns(problems, row, np.array(end.y, dtype=float))[0].size for row, end in zip(rows, ends, strict=True)
+    ]
+    return merge(solution, _rounded(ends, number, np.array(tight)), np.array(rows, dtype=int))
 
 
-def _rounded(ends: list[ExactSolution], number: Int[np.ndarray, " column"]) -> Solution:
+def _rounded(
+    ends: list[ExactSolution], number: Int[np.ndarray, " column"], tight: Int[np.ndarray, " problem"]
+) -> Solution:
     """Return exact ends as floats, with the column numbers of the batch."""
     nothing = np.zeros(len(ends))
     return Solution(
@@ -80,4 +89,5 @@ def _rounded(ends: list[ExactSolution], number: Int[np.ndarray, " column"]) -> S
         iterations=np.array([end.pivots for end in ends]),
         status=np.array([int(end.status) for end in ends]),
         resolved=np.ones(len(ends), dtype=bool),
+        tight=tight,
     )
