@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from syneff.report.exhibits import Exhibit
 from syneff.report.export import environment, figure_files, inline_svg, table_files, write
-from syneff.report.tables import Table, partial_columns
+from syneff.report.tables import Table, heads, partial_columns
 from syneff.report.tidy import PAPER, Cell, collect
 
 
@@ -33,7 +33,7 @@ class Section:
     exhibit, cells, table
         The exhibit, what it shows, and its numbers laid out.
     figures
-        Its figures, one a cell that has one.
+        Its figures: that of all cells, and one a cell that has one.
     links
         Files by what they are, relative to the page.
     missing
@@ -54,6 +54,11 @@ class Section:
         return any(cell.synthetic for cell in self.cells)
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """What tells its cells apart: their numbers or names."""
+        return heads(self.cells)
+
+    @property
     def truth_notes(self) -> list[str]:
         """Where the true values come from, and which columns need not cover them."""
         notes = list(dict.fromkeys(cell.truth_note for cell in self.cells if cell.truth_note))
@@ -66,9 +71,9 @@ class Section:
     def notes(self, common: Sequence[str] = ()) -> list[tuple[str, str]]:
         """Return the notes of the run that are not common to all exhibits, each with its columns unless all have it."""
         columns: dict[str, list[str]] = {}
-        for cell in self.cells:
+        for cell, head in zip(self.cells, self.heads, strict=True):
             for note in _notes(cell):
-                columns.setdefault(note, []).append(f"({cell.column})")
+                columns.setdefault(note, []).append(head)
         own = {note: found for note, found in columns.items() if note not in common}
         return [(note, "" if len(found) == len(self.cells) else ", ".join(found)) for note, found in own.items()]
 
@@ -165,9 +170,14 @@ def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path)
 
 
 def _figures(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> tuple[list[Markup], dict[str, str]]:
-    """Write the figure of every cell; return them for the page, and the links to their files."""
+    """Write the figure of all cells and that of every cell; return them for the page, and the links to their files."""
     drawn: list[Markup] = []
     links: dict[str, str] = {}
+    overview = exhibit.overview(cells) if exhibit.overview else None
+    if overview is not None:
+        files = figure_files(overview, target / "figures", name)
+        drawn.append(Markup(inline_svg(files["svg"].read_bytes(), name, exhibit.title)))
+        links |= {kind: _link(path, target) for kind, path in files.items()}
     for cell in cells:
         figure = exhibit.figure(cell) if exhibit.figure else None
         if figure is not None:
