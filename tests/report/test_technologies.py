@@ -25,19 +25,19 @@ def test_a_line_has_scores_and_effect() -> None:
     table = technologies(cells(), title="Technologies", paper=published(None, cells()))
     assert table.header == (
         *("preff", "creff", "Synergy", "joint"),
-        *("Rank correlation", "Without a score", "Above 1.5", "Tied with highest", "Top 1 % of range"),
+        *("Rank correlation", "Without a score", "Above 1.5", "Tied with highest", "Top 1 %: share of range"),
         *("Effect", "SE", "p", "Effect / SD", "N"),
     )
     default, other, _, joint = table.lines
-    assert default.label == "crs, global, none, outputs (default)"
+    assert default.label == "crs, global, none, as outputs (default)"
     assert default.cells == (
         *("0.100 (0.100)", "0.100 (0.100)", "0.100 (0.100)", ""),
         *("0.900", "1,000", "1 / 1", "1 / 1", "1 % / 1 %"),
         *("0.010**", "0.004", "0.040", "0.100", "4,828"),
     )
-    assert other.label == "vrs, global, output, outputs"
+    assert other.label == "vrs, global, output, as outputs"
     assert other.cells[5:7] == ("3,000", "3 / 3")
-    assert joint.label == "crs, global, none, outputs, jointly"
+    assert joint.label == "crs, global, none, as outputs, jointly"
     assert joint.cells[:4] == ("", "", "", "0.400 (0.400)")
     assert joint.cells[6] == "4"
     assert [len(group) for group in table.groups] == [2, 1, 1]
@@ -58,9 +58,20 @@ def test_numbers_are_there_in_full() -> None:
 def test_the_technology_is_that_of_the_steps_behind_the_outcome() -> None:
     options = {"returns": "vrs", "reference": "global", "orientation": "none", "bads": "inputs"}
     steps = {"one": {"name": "p", **options, "bad": "pm25"}, "two": {"first": "p", "second": "q"}, "three": {}}
-    assert technology(steps, "p") == options == technology(steps, "two")
-    assert technology({"p": {**options, "bad": ["a", "b"]}}, "p")["bads"] == "inputs, jointly"
-    assert set(technology(steps, "nowhere").values()) == {""}
+    assert technology(steps, "p") == {**options, "bads": "as inputs"} == technology(steps, "two")
+    assert technology({"p": {**options, "bad": ["a", "b"]}}, "p")["bads"] == "as inputs, jointly"
+
+
+def test_lines_stand_by_bad_outputs_and_what_the_default_has_comes_first() -> None:
+    stored = results.stored(
+        results.technology("a", bads="inputs"),
+        results.technology("b", reference="contemporaneous"),
+        results.technology("c", returns="vrs"),
+        results.technology("d"),
+        results.technology("e", orientation="input"),
+    )
+    numbers = compare_technologies(collect(*stored)["technology"])
+    assert list(numbers["cell"]) == ["d", "e", "b", "c", "a"]
 
 
 def test_a_cell_without_a_summary_is_told_which_estimator_makes_one() -> None:
@@ -80,15 +91,15 @@ def test_the_curve_draws_effects_in_order_above_their_options() -> None:
     ticks = [text.get_text() for text in bottom.get_yticklabels()]
     assert ticks == [
         *("Returns: crs", "Returns: vrs", "Orientation: none", "Orientation: output"),
-        *("Bad outputs: outputs", "Bad outputs: inputs", "Bad outputs: outputs, jointly"),
+        *("Bad outputs: as outputs", "Bad outputs: as inputs", "Bad outputs: as outputs, jointly"),
     ]
-    marked = {label: set() for label in ("returns=vrs", "bads=inputs", "bads=outputs")}
+    marked = {label: set() for label in ("returns=vrs", "bads=as inputs", "bads=as outputs")}
     for line in bottom.lines:
         if line.get_label() in marked:
             marked[line.get_label()] |= set(line.get_xdata())
     assert {label: len(places) for label, places in marked.items()} == {
-        **{"returns=vrs": 1, "bads=inputs": 1},
-        "bads=outputs": 2,
+        **{"returns=vrs": 1, "bads=as inputs": 1},
+        "bads=as outputs": 2,
     }
     assert "4 specifications" in top.get_title(loc="right")
     assert specification_curve(stored[:1]) is None

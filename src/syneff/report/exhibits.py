@@ -105,7 +105,7 @@ def specification_curve(cells: Sequence[Cell]) -> figures.Figure | None:
     return figures.specification_curve(
         numbers.assign(**standardised),
         options=OPTIONS,
-        effect=f"Effect of {cells[0].label(str(numbers['term'].iloc[0]))} (SD)",
+        effect="Effect (SD of outcome)",
         synthetic=any(cell.synthetic for cell in cells),
     )
 

@@ -256,6 +256,8 @@ def specification_curve(
         _intervals(top, rows[rows["default"]], ORANGE, "D", "The default")
         top.set_ylabel(effect)
         top.tick_params(bottom=False)
+        top.spines["bottom"].set_visible(False)
+        top.set_xlim(-1, len(rows))
         _choices(bottom, rows, choices, options)
         failed = len(frame) - len(rows)
         said = f"{len(rows):,} specifications" + (f" ({failed:,} without an estimate)" if failed else "")

@@ -44,7 +44,7 @@ def technologies(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> T
     labels = {name: label for cell in cells for name in measures if (label := cell.label(name)) != name}
     header = (
         *(labels.get(name, name) for name in measures),
-        *("Rank correlation", "Without a score", "Above 1.5", "Tied with highest", "Top 1 % of range"),
+        *("Rank correlation", "Without a score", "Above 1.5", "Tied with highest", "Top 1 %: share of range"),
         *("Effect", "SE", "p", "Effect / SD", "N"),
     )
     groups = [
@@ -71,7 +71,22 @@ def compare_technologies(cells: Sequence[Cell]) -> pd.DataFrame:
     SpecError
         If a cell has no summary of scores.
     """
-    return pd.DataFrame([_row(cell) for cell in cells])
+    return pd.DataFrame([_row(cell) for cell in sorted(cells, key=_order)])
+
+
+def _order(cell: Cell) -> list[tuple[bool, str]]:
+    """Sort technologies by bad outputs, then by the other options; what the default has comes first."""
+    own, default = _technologies(cell)
+    return [
+        (own[option] != default[option], own[option]) for option in sorted(OPTIONS, key=lambda name: name != "bads")
+    ]
+
+
+def _technologies(cell: Cell) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the technology of a cell and the default one that it is compared with."""
+    config = cell.manifest.get("config", {})
+    steps, benchmark = config.get("steps", {}), config.get("estimator", {}).get("benchmark", "")
+    return technology(steps, str(cell.frame["outcome"].iloc[0])), technology(steps, str(benchmark))
 
 
 def _row(cell: Cell) -> dict[str, Any]:
@@ -82,12 +97,12 @@ def _row(cell: Cell) -> dict[str, Any]:
         raise SpecError(f"cell {cell.name!r} has no summary of scores. Use estimator=score_summary for its experiment.")
     found = cell.estimates.set_index("term").loc[term].to_dict()
     spread = summary[f"sd:{outcome}"]
-    own = technology(config.get("steps", {}), outcome)
+    own, default = _technologies(cell)
     shown = ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high", "nobs")
     return {
         "cell": cell.name,
         **own,
-        "default": own == technology(config.get("steps", {}), str(config["estimator"]["benchmark"])),
+        "default": own == default,
         "outcome": outcome,
         "term": term,
         **{name: float(found[name]) for name in shown},
@@ -114,7 +129,7 @@ def technology(steps: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, s
     node = made.get(str(node["first"]), {}) if "first" in node else node
     options = {option: str(node.get(option, "")) for option in OPTIONS}
     joint = not isinstance(node.get("bad"), str) and len(node.get("bad", ())) > 1
-    return {**options, "bads": f"{options['bads']}, jointly" if joint else options["bads"]}
+    return {**options, "bads": f"as {options['bads']}" + (", jointly" if joint else "")}
 
 
 def _label(row: pd.Series) -> str:
@@ -137,7 +152,7 @@ def _texts(row: pd.Series, measures: Sequence[str]) -> tuple[str, ...]:
         each("top", "{:.0f} %", 100.0),
         number(row["estimate"]) + stars(row["p_value"]),
         number(row["std_error"]),
-        f"{row['p_value']:.3f}",
+        f"{row['p_value']:.3f}" if row["p_value"] >= 0.001 else "<0.001",
         number(row["standardised"]),
         f"{row['nobs']:,.0f}",
     )
