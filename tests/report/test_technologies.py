@@ -24,23 +24,21 @@ def cells() -> tuple[Cell, ...]:
 def test_a_line_has_scores_and_effect() -> None:
     table = technologies(cells(), title="Technologies", paper=published(None, cells()))
     assert table.header == (
-        *("preff", "creff", "Synergy", "joint"),
-        *("Rank correlation", "Without a score", "Above 1.5", "Tied with highest", "Top 1 %: share of range"),
-        *("Effect", "SE", "p", "Effect / SD", "N"),
+        *("Effect (SE)", "p", "Effect / SD", "N", "Rank correlation", "Outcome"),
+        *("preff", "creff", "No score", "Above 1.5", "Tied with highest", "Top 1 %"),
     )
     default, other, _, joint = table.lines
     assert default.label == "crs, global, none, as outputs (default)"
     assert default.cells == (
-        *("0.100 (0.100)", "0.100 (0.100)", "0.100 (0.100)", ""),
-        *("0.900", "1,000", "1 / 1", "1 / 1", "1 % / 1 %"),
-        *("0.010**", "0.004", "0.040", "0.100", "4,828"),
+        *("0.010** (0.004)", "0.040", "0.100", "4,828", "0.900", "0.100 (0.100)"),
+        *("0.100 (0.100)", "0.100 (0.100)", "1,000", "1 / 1", "1 / 1", "1 % / 1 %"),
     )
     assert other.label == "vrs, global, output, as outputs"
-    assert other.cells[5:7] == ("3,000", "3 / 3")
+    assert other.cells[8:10] == ("3,000", "3 / 3")
     assert joint.label == "crs, global, none, as outputs, jointly"
-    assert joint.cells[:4] == ("", "", "", "0.400 (0.400)")
-    assert joint.cells[6] == "4"
+    assert joint.cells[5:10] == ("0.400 (0.400)", "", "", "4,000", "4")
     assert [len(group) for group in table.groups] == [2, 1, 1]
+    assert "Outcome: syeff or joint. syeff: Synergy." in " ".join(table.notes)
     assert "clustered by city" in " ".join(table.notes)
     assert "known of the synthetic panel" in " ".join(table.notes)
 

@@ -7,6 +7,7 @@ the steps did to the data, and how every number was made.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class Section:
         """Tests, clusters and other scalars that the table does not show, a text a cell."""
         names = dict.fromkeys(str(term) for cell in self.cells for term in cell.tests["term"])
         tests = [(name.replace("_", " "), [_test(cell, name) for cell in self.cells]) for name in names]
-        counts = [(label, [_scalar(cell, name) for cell in self.cells]) for name, label in _SCALARS.items()]
+        counts = [(label, _scalars(self.cells, name)) for name, label in _SCALARS.items()]
         found = [(label, texts) for label, texts in tests + counts if any(texts)]
         return [(label, texts[:1] if len(set(texts)) == 1 else texts) for label, texts in found]
 
@@ -91,6 +92,8 @@ class Section:
         return any(line.kind == kind for line in self.table.lines)
 
 
+MANY = 12
+"""Cells or notes from which on they are not told one by one."""
 _SCALARS = {"n_clusters": "clusters", "draws_failed": "draws that failed"}
 
 
@@ -144,6 +147,7 @@ def build(
             synthetic=any(cell.synthetic for cell in cells),
             facts=provenance(cells),
             words=words,
+            many=MANY,
             config_text=config_text,
         )
     )
@@ -202,9 +206,14 @@ def _test(cell: Cell, name: str) -> str:
     return ", ".join(form.format(row[part]) for part, form in parts.items() if pd.notna(row[part]))
 
 
-def _scalar(cell: Cell, name: str) -> str:
-    value = cell.statistic(name)
-    return "" if math.isnan(value) else f"{value:g}"
+def _scalars(cells: Sequence[Cell], name: str) -> list[str]:
+    """Write a scalar of each cell; of many cells, how many have which value."""
+    values = [cell.statistic(name) for cell in cells]
+    texts = ["" if math.isnan(value) else f"{value:g}" for value in values]
+    if len(cells) <= MANY or not any(texts):
+        return texts
+    found = Counter(sorted(filter(None, texts), reverse=True))
+    return [", ".join(f"{text} ({count} cells)" for text, count in found.items())]
 
 
 def provenance(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:

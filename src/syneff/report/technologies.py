@@ -16,11 +16,13 @@ from syneff.report.tables import Line, Table, error_notes, number, source_notes,
 from syneff.report.tidy import Cell
 
 OPTIONS = {"returns": "Returns", "reference": "Reference set", "orientation": "Orientation", "bads": "Bad outputs"}
+HEADS = ("Effect (SE)", "p", "Effect / SD", "N", "Rank correlation", "Outcome")
+EXTREMES = ("No score", "Above 1.5", "Tied with highest", "Top 1 %")
 NOTES = (
     "Scores: mean (standard deviation). Above 1.5, tied with the highest, top 1 %: of each efficiency that the outcome is made "
     "of. Several scores tied with the highest stand at an upper bound. Top 1 %: the part of the range from the lowest to the "
     "highest score that the highest 1 % of the scores take; min-max standardising leaves the rest to all others.",
-    "Without a score: city-years whose programme is infeasible, or whose data are incomplete; the estimate leaves them out.",
+    "No score: city-years whose programme is infeasible, or whose data are incomplete; the estimate leaves them out.",
     "Rank correlation: Spearman's, of the outcome with that of the default technology. Effect / SD: in standard deviations of "
     "the outcome. *** p < 1 %, ** p < 5 %, * p < 10 %.",
 )
@@ -40,19 +42,23 @@ def technologies(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> T
         Without effect: the paper has one technology, which it does not state.
     """
     numbers = compare_technologies(cells)
-    measures = [name.removeprefix("mean:") for name in numbers.columns if name.startswith("mean:")]
-    labels = {name: label for cell in cells for name in measures if (label := cell.label(name)) != name}
-    header = (
-        *(labels.get(name, name) for name in measures),
-        *("Rank correlation", "Without a score", "Above 1.5", "Tied with highest", "Top 1 %: share of range"),
-        *("Effect", "SE", "p", "Effect / SD", "N"),
-    )
+    outcomes = list(dict.fromkeys(numbers["outcome"]))
+    scores = [name[5:] for name in numbers.columns if name.startswith("mean:") and name[5:] not in outcomes]
+    header = (*HEADS, *scores, *EXTREMES)
     groups = [
-        tuple(Line(str(row["cell"]), _label(row), "statistic", _texts(row, measures)) for _, row in rows.iterrows())
+        tuple(Line(str(row["cell"]), _label(row), "statistic", _texts(row, scores)) for _, row in rows.iterrows())
         for _, rows in numbers.groupby("bads", sort=False)
     ]
+    labels = {name: label for cell in cells for name in (*outcomes, *scores) if (label := cell.label(name)) != name}
+    words = f"Outcome: {' or '.join(outcomes)}." + "".join(f" {name}: {label}." for name, label in labels.items())
     truth = (TRUTH,) if any(cell.synthetic for cell in cells) else ()
-    return Table(title, header, tuple(groups), (*NOTES, *truth, *error_notes(cells), *source_notes(cells)), numbers)
+    return Table(
+        title,
+        header,
+        tuple(groups),
+        (words, *NOTES, *truth, *error_notes(cells), *source_notes(cells)),
+        numbers,
+    )
 
 
 def compare_technologies(cells: Sequence[Cell]) -> pd.DataFrame:
@@ -136,25 +142,25 @@ def _label(row: pd.Series) -> str:
     return ", ".join(str(row[option]) for option in OPTIONS) + (" (default)" if row["default"] else "")
 
 
-def _texts(row: pd.Series, measures: Sequence[str]) -> tuple[str, ...]:
-    missing = row[f"missing:{row['outcome']}"]
-    scores = [name for name in measures if math.isfinite(row.get(f"top:{name}", math.nan))]
+def _texts(row: pd.Series, scores: Sequence[str]) -> tuple[str, ...]:
+    outcome = str(row["outcome"])
+    made_of = [name for name in (*scores, outcome) if math.isfinite(row.get(f"top:{name}", math.nan))]
 
     def each(key: str, form: str, scale: float = 1.0) -> str:
-        return " / ".join(form.format(scale * row[f"{key}:{name}"]) for name in scores)
+        return " / ".join(form.format(scale * row[f"{key}:{name}"]) for name in made_of)
 
     return (
-        *(_moments(row, name) for name in measures),
-        number(row["rank_correlation"]),
-        f"{missing:,.0f}",
-        each("high", "{:,.0f}"),
-        each("tied", "{:,.0f}"),
-        each("top", "{:.0f} %", 100.0),
-        number(row["estimate"]) + stars(row["p_value"]),
-        number(row["std_error"]),
+        f"{number(row['estimate'])}{stars(row['p_value'])} ({number(row['std_error'])})",
         f"{row['p_value']:.3f}" if row["p_value"] >= 0.001 else "<0.001",
         number(row["standardised"]),
         f"{row['nobs']:,.0f}",
+        number(row["rank_correlation"]),
+        _moments(row, outcome),
+        *(_moments(row, name) for name in scores),
+        f"{row[f'missing:{outcome}']:,.0f}",
+        each("high", "{:,.0f}"),
+        each("tied", "{:,.0f}"),
+        each("top", "{:.0f} %", 100.0),
     )
 
 
