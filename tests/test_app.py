@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from syneff import app, record
+from syneff.measure.coupling import coupling
+from syneff.measure.efficiency import super_sbm
+from syneff.models.base import Spec
+from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.synthetic import synthetic
 
 TIDY = (
@@ -263,6 +268,38 @@ def test_the_paper_is_made_by_no_word_at_all(syneff, tmp_path):
     assert draws["draw"].nunique() == 20
     shared = [json.loads(path.read_text())["shared_stages"] for path in sorted(folder.glob("table03_*/manifest.json"))]
     assert all("source" in stages for stages in shared), "the measured panel is computed once a process"
+
+
+@pytest.mark.slow
+def test_technologies_are_swept_into_one_table(syneff, tmp_path):
+    """What a cell stores is what its functions give when they are called one by one; the report shows every cell."""
+    one = ("measure.returns=crs", "measure.reference=global", "measure.orientation=none")
+    answer = syneff("sweep=technology", "compute=test", *one)
+    assert (answer.returncode, answer.stderr) == (0, ""), answer
+    folder = tmp_path / "outputs" / "technology"
+    numbers = pd.read_csv(folder / "report" / "tables" / "technology_numbers.csv")
+    assert list(numbers["bads"]) == ["as outputs", "as inputs", "as outputs, jointly"]
+    assert list(numbers["default"]) == [True, False, False]
+    assert numbers["rank_correlation"][0] == pytest.approx(1.0)
+    assert (folder / "report" / "figures" / "technology.svg").is_file()
+
+    panel = synthetic(units=40, periods=(2008, 2015))
+    variables = {"inputs": ["labour", "capital", "energy"], "good": ["gdp"]}
+    for name, bad in (("preff", "pm25"), ("creff", "co2")):
+        panel = super_sbm(panel, name=f"default_{name}", bad=[bad], **variables)
+        panel = super_sbm(panel, name=name, bad=[bad], bads="inputs", **variables)
+    panel = coupling(panel, name="default_syeff", first="default_preff", second="default_creff")
+    frame = coupling(panel).to_frame(sample_only=True)
+    row = numbers.iloc[1]
+    ranks = frame[["syeff", "default_syeff"]].dropna().rank()
+    assert row["rank_correlation"] == pytest.approx(np.corrcoef(ranks.to_numpy().T)[0, 1], abs=1e-9)
+    assert row["mean:preff"] == pytest.approx(frame["preff"].mean(), rel=1e-9)
+    spec = Spec("syeff", controls=("pop", "lnpgdp", "gov", "hc", "er", "fdi"))
+    alone = FixedEffects(spec).estimate(coupling(panel)).frame().set_index("term").loc["treat"]
+    for name in ("estimate", "std_error", "p_value", "nobs"):
+        assert row[name] == pytest.approx(alone[name], rel=1e-7), name
+    shared = [json.loads(path.read_text())["shared_stages"] for path in folder.glob("*/manifest.json")]
+    assert sum("default_syeff" in stages for stages in shared) == 2, "the default is measured once a process"
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Configuration: every yaml file composes, its options exist, and what it names can be made."""
 
+import itertools
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
@@ -63,6 +65,28 @@ def test_sweeps_name_experiments(name):
     cells = params.experiment.split(",")
     assert set(cells) <= set(EXPERIMENTS)
     assert len(set(cells)) == len(cells)
+
+
+def test_the_technologies_differ_from_each_other_and_are_compared_with_the_default():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        params = compose("config", overrides=["sweep=technology"], return_hydra_config=True).hydra.sweeper.params
+        choices = [[f"{key}={value}" for value in values.split(",")] for key, values in params.items()]
+        cells = [plain(compose("config", overrides=list(words))) for words in itertools.product(*choices)]
+    found = set()
+    for cell in cells:
+        assert isinstance(from_config(cell), Experiment)
+        assert list(cell["steps"])[:3] == ["default_preff", "default_creff", "default_syeff"]
+        assert cell["steps"]["default_preff"] == cells[0]["steps"]["default_preff"]
+        own = [node for name, node in cell["steps"].items() if name in ("preff", "creff", "joint")]
+        outcome = cell["spec"]["outcome"]
+        assert (outcome, len(own)) in (("syeff", 2), ("joint", 1))
+        assert cell["estimator"]["model"]["spec"]["outcome"] == outcome
+        technologies = {tuple(node[key] for key in ("returns", "reference", "orientation", "bads")) for node in own}
+        assert len(technologies) == 1
+        found.add((outcome, *technologies.pop()))
+    assert len(found) == len(cells) == 54
+    assert ("syeff", "crs", "global", "none", "outputs") in found
+    assert {each[-1] for each in found if each[0] == "joint"} == {"outputs"}
 
 
 def test_controls_enter_table_3_one_by_one():

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from syneff.report import page
-from syneff.report.exhibits import Exhibit, event_study, placebo
+from syneff.report.exhibits import Exhibit, event_study, placebo, specification_curve
 from syneff.report.tables import descriptive
+from syneff.report.technologies import technologies
 from tests.report import results
 
 EXHIBITS = {
@@ -223,6 +224,32 @@ def test_every_cell_of_a_figure_is_drawn(tmp_path: Path) -> None:
     reader = build(results.stored(first, second), tmp_path)
     assert len([tag for tag, _ in reader.tags if tag == "svg"]) == 2
     assert (tmp_path / "report" / "figures" / "figure01-figure01_2.pdf").is_file()
+
+
+def sweep(count: int, tmp_path: Path) -> Reader:
+    """A page of many cells of one column, drawn in one figure; each has a note of its own, two have other clusters."""
+    cells = [results.technology(f"cell {place}", place + 1, returns=f"r{place:02}") for place in range(count)]
+    for place, (_, facts) in enumerate(cells):
+        facts["warnings"] = ["Shared.", f"Note {place}."]
+        facts["stats"]["n_clusters"] = 283 if place in (1, 2) else 284
+    exhibit = Exhibit("technology", "Technologies", table=technologies, overview=specification_curve)
+    return build(results.stored(*cells), tmp_path, {"technology": exhibit})
+
+
+def test_many_cells_are_drawn_in_one_figure_and_told_together(tmp_path: Path) -> None:
+    reader = sweep(20, tmp_path)
+    assert len([tag for tag, _ in reader.tags if tag == "svg"]) == 1
+    assert (tmp_path / "report" / "figures" / "technology.pdf").is_file()
+    text = reader.text("technology")
+    assert "284 (18 cells), 283 (2 cells)" in text
+    assert re.search(r"Shared\.\s+Notes of single cells\s+Note 0\.\s+cell 0", text)
+
+
+def test_few_cells_of_one_column_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    text = sweep(3, tmp_path).text("technology")
+    assert "Notes of single cells" not in text
+    assert re.search(r"Note 1\.\s+cell 1", text)
+    assert re.search(r"cell 0 284\s*; cell 1 283\s*; cell 2 283", text)
 
 
 def test_the_page_is_deterministic(whole: tuple[Reader, Path], tmp_path: Path) -> None:

@@ -155,3 +155,24 @@ def placebo_draws(draws: int = 500) -> pd.DataFrame:
             "p_value": random.uniform(0, 1, draws),
         }
     )
+
+
+def technology(name: str, number: int = 1, **options: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A cell of the technology sweep; `options` change its programme, its numbers grow with `number`."""
+    outcome = "joint" if options.get("bad") else "syeff"
+    default = {"returns": "crs", "reference": "global", "orientation": "none", "bads": "outputs", "bad": ["pm25"]}
+    steps = {
+        "default_preff": {"name": "default_preff", **default},
+        "default_syeff": {"name": "default_syeff", "first": "default_preff", "second": "default_creff"},
+        "preff": {"name": "preff", **default, **options},
+        "syeff": {"name": "syeff", "first": "preff", "second": "creff"},
+        "joint": {"name": "joint", **default, **options},
+    }
+    scores = ["joint"] if outcome == "joint" else ["preff", "creff"]
+    moments = {f"{key}:{each}": 0.1 * number for key in ("mean", "sd") for each in dict.fromkeys((*scores, outcome))}
+    extremes = {f"{key}:{each}": float(number) for key in ("high", "tied") for each in scores}
+    extremes |= {f"top:{each}": 0.01 * number for each in scores} | {f"missing:{outcome}": 1000.0 * number}
+    facts = manifest("technology", "1", stats={**moments, **extremes, "rank_correlation": 1 - 0.1 * number})
+    config = {"steps": steps, "estimator": {**facts["config"]["estimator"], "benchmark": "default_syeff"}}
+    frame = tidy("technology", "1", [row("treat", 0.01 * number, 0.004, 0.04), row("constant", 0.4, 0.1, 0.0)], outcome)
+    return frame, {**facts, "name": name, "config": config}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from syneff.report import figures, tables
+from syneff.report.technologies import OPTIONS, compare_technologies
 from syneff.report.tidy import Cell, event_time, published
 
 MakeTable = Callable[..., tables.Table]
@@ -15,6 +16,9 @@ MakeTable = Callable[..., tables.Table]
 
 MakeFigure = Callable[[Cell], figures.Figure | None]
 """``cell -> Figure``, or None where the cell has nothing to draw."""
+
+MakeOverview = Callable[[Sequence[Cell]], figures.Figure | None]
+"""``cells -> Figure``, or None where they have nothing to draw."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Exhibit:
         Lays out the numbers.
     figure
         Draws a cell; None for an exhibit that is a table only.
+    overview
+        Draws all cells in one figure; None likewise.
     caption
         A sentence below the title: what to look at.
     columns
@@ -43,6 +49,7 @@ class Exhibit:
     title: str
     table: MakeTable = tables.regression
     figure: MakeFigure | None = None
+    overview: MakeOverview | None = None
     caption: str = ""
     columns: Sequence[str] = ()
     paper: str | None = None
@@ -82,6 +89,24 @@ def placebo(cell: Cell) -> figures.Figure | None:
         p_value=_p_value(cell, "randomization"),
         treatment=cell.label(term),
         synthetic=cell.synthetic,
+    )
+
+
+def specification_curve(cells: Sequence[Cell]) -> figures.Figure | None:
+    """Draw the effects of all technologies in order of size, with their options below; None of a single one."""
+    if len(cells) < 2:
+        return None
+    numbers = compare_technologies(cells)
+    standardised = {
+        "estimate": numbers["standardised"],
+        "conf_low": numbers["standardised_low"],
+        "conf_high": numbers["standardised_high"],
+    }
+    return figures.specification_curve(
+        numbers.assign(**standardised),
+        options=OPTIONS,
+        effect="Effect (SD of outcome)",
+        synthetic=any(cell.synthetic for cell in cells),
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures: the event study and the placebo distribution.
+"""Figures: the event study, the placebo distribution and the specification curve.
 
 Each function takes a tidy frame and returns a `Figure`; none estimates, none saves. `render` turns a figure into the bytes of
 a file, the same bytes every time: no date, no random identifiers. Colours are those of Okabe and Ito, which colour-blind
@@ -26,7 +26,7 @@ MINUS = "\N{MINUS SIGN}"
 KINDS = ("svg", "pdf", "png")
 _CHINESE = ("Noto Serif CJK SC", "Source Han Serif SC", "Noto Sans CJK SC", "Source Han Sans SC", "SimSun")
 
-__all__ = ["KINDS", "Figure", "event_study", "placebo", "render"]
+__all__ = ["KINDS", "Figure", "event_study", "placebo", "render", "specification_curve"]
 
 
 def _style() -> dict[Any, Any]:
@@ -222,6 +222,72 @@ def _density(axes: Axes, values: np.ndarray) -> None:
     axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("Density")
+
+
+def specification_curve(
+    frame: pd.DataFrame, *, options: Mapping[str, str], effect: str = "Effect", synthetic: bool = False
+) -> Figure:
+    """Draw estimates in order of size, with 95 % intervals, above the options that each was made with.
+
+    Parameters
+    ----------
+    frame
+        One row a specification: ``estimate``, ``conf_low``, ``conf_high``, ``default`` (whether it is the main one), and a
+        column of words for each option. Specifications without an estimate are left out and counted.
+    options
+        Label of each option, by its column; one that does not vary is not shown.
+    effect
+        Label of the effect.
+    synthetic
+        Whether to say that the panel is synthetic.
+    """
+    rows = frame[np.isfinite(frame["estimate"])].sort_values("estimate", kind="stable", ignore_index=True)
+    choices = [
+        (option, value)
+        for option in options
+        if rows[option].nunique() > 1
+        for value in dict.fromkeys([*rows.loc[rows["default"], option], *sorted(rows[option].unique())])
+    ]
+    with matplotlib.rc_context(_style()):
+        figure = Figure(figsize=(6.6, 2.9 + 0.19 * len(choices)), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 0.19 * len(choices) + 0.1))
+        top.axhline(0, color=GREY, linewidth=0.7, zorder=1)
+        _intervals(top, rows[~rows["default"]], INK, "o", "Estimate, 95 % interval")
+        _intervals(top, rows[rows["default"]], ORANGE, "D", "The default")
+        top.set_ylabel(effect)
+        top.tick_params(bottom=False)
+        top.spines["bottom"].set_visible(False)
+        top.set_xlim(-1, len(rows))
+        _choices(bottom, rows, choices, options)
+        failed = len(frame) - len(rows)
+        said = f"{len(rows):,} specifications" + (f" ({failed:,} without an estimate)" if failed else "")
+        _remarks(top, [*(["synthetic panel"] if synthetic else []), said])
+        figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2, handletextpad=0.4)
+    return figure
+
+
+def _intervals(axes: Axes, rows: pd.DataFrame, color: str, marker: str, label: str) -> None:
+    if len(rows):
+        reach = [rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]]
+        axes.errorbar(
+            rows.index, rows["estimate"], reach, fmt=marker, color=color, ms=3.2, elinewidth=0.9, label=label, zorder=3
+        )
+
+
+def _choices(axes: Axes, rows: pd.DataFrame, choices: list[tuple[str, str]], options: Mapping[str, str]) -> None:
+    """Mark the options of each specification, a line a choice, options set apart by rules."""
+    for line, (option, value) in enumerate(choices):
+        chosen = rows[rows[option] == value]
+        for own, color in ((chosen[~chosen["default"]], INK), (chosen[chosen["default"]], ORANGE)):
+            axes.plot(own.index, [line] * len(own), "s", color=color, ms=2.6, label=f"{option}={value}")
+        if line and choices[line - 1][0] != option:
+            axes.axhline(line - 0.5, color=FAINT, linewidth=0.7, zorder=0)
+    axes.set_yticks(range(len(choices)), [f"{options[option]}: {value}" for option, value in choices], fontsize=8.5)
+    axes.set_ylim(len(choices) - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.tick_params(left=False)
+    axes.spines["bottom"].set_visible(False)
+    axes.set_xlabel("Specifications, from the smallest to the largest estimate")
 
 
 def _remarks(axes: Axes, remarks: list[str]) -> None:

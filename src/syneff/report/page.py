@@ -7,6 +7,7 @@ the steps did to the data, and how every number was made.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from markupsafe import Markup
 
 from syneff.report.exhibits import Exhibit
 from syneff.report.export import environment, figure_files, inline_svg, table_files, write
-from syneff.report.tables import Table, partial_columns
+from syneff.report.tables import Table, heads, partial_columns
 from syneff.report.tidy import PAPER, Cell, collect
 
 
@@ -33,7 +34,7 @@ class Section:
     exhibit, cells, table
         The exhibit, what it shows, and its numbers laid out.
     figures
-        Its figures, one a cell that has one.
+        Its figures: that of all cells, and one a cell that has one.
     links
         Files by what they are, relative to the page.
     missing
@@ -54,6 +55,11 @@ class Section:
         return any(cell.synthetic for cell in self.cells)
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """What tells its cells apart: their numbers or names."""
+        return heads(self.cells)
+
+    @property
     def truth_notes(self) -> list[str]:
         """Where the true values come from, and which columns need not cover them."""
         notes = list(dict.fromkeys(cell.truth_note for cell in self.cells if cell.truth_note))
@@ -66,9 +72,9 @@ class Section:
     def notes(self, common: Sequence[str] = ()) -> list[tuple[str, str]]:
         """Return the notes of the run that are not common to all exhibits, each with its columns unless all have it."""
         columns: dict[str, list[str]] = {}
-        for cell in self.cells:
+        for cell, head in zip(self.cells, self.heads, strict=True):
             for note in _notes(cell):
-                columns.setdefault(note, []).append(f"({cell.column})")
+                columns.setdefault(note, []).append(head)
         own = {note: found for note, found in columns.items() if note not in common}
         return [(note, "" if len(found) == len(self.cells) else ", ".join(found)) for note, found in own.items()]
 
@@ -77,7 +83,7 @@ class Section:
         """Tests, clusters and other scalars that the table does not show, a text a cell."""
         names = dict.fromkeys(str(term) for cell in self.cells for term in cell.tests["term"])
         tests = [(name.replace("_", " "), [_test(cell, name) for cell in self.cells]) for name in names]
-        counts = [(label, [_scalar(cell, name) for cell in self.cells]) for name, label in _SCALARS.items()]
+        counts = [(label, _scalars(self.cells, name)) for name, label in _SCALARS.items()]
         found = [(label, texts) for label, texts in tests + counts if any(texts)]
         return [(label, texts[:1] if len(set(texts)) == 1 else texts) for label, texts in found]
 
@@ -86,6 +92,8 @@ class Section:
         return any(line.kind == kind for line in self.table.lines)
 
 
+MANY = 12
+"""Cells or notes from which on they are not told one by one."""
 _SCALARS = {"n_clusters": "clusters", "draws_failed": "draws that failed"}
 
 
@@ -139,6 +147,7 @@ def build(
             synthetic=any(cell.synthetic for cell in cells),
             facts=provenance(cells),
             words=words,
+            many=MANY,
             config_text=config_text,
         )
     )
@@ -165,9 +174,14 @@ def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path)
 
 
 def _figures(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> tuple[list[Markup], dict[str, str]]:
-    """Write the figure of every cell; return them for the page, and the links to their files."""
+    """Write the figure of all cells and that of every cell; return them for the page, and the links to their files."""
     drawn: list[Markup] = []
     links: dict[str, str] = {}
+    overview = exhibit.overview(cells) if exhibit.overview else None
+    if overview is not None:
+        files = figure_files(overview, target / "figures", name)
+        drawn.append(Markup(inline_svg(files["svg"].read_bytes(), name, exhibit.title)))
+        links |= {kind: _link(path, target) for kind, path in files.items()}
     for cell in cells:
         figure = exhibit.figure(cell) if exhibit.figure else None
         if figure is not None:
@@ -192,9 +206,14 @@ def _test(cell: Cell, name: str) -> str:
     return ", ".join(form.format(row[part]) for part, form in parts.items() if pd.notna(row[part]))
 
 
-def _scalar(cell: Cell, name: str) -> str:
-    value = cell.statistic(name)
-    return "" if math.isnan(value) else f"{value:g}"
+def _scalars(cells: Sequence[Cell], name: str) -> list[str]:
+    """Write a scalar of each cell; of many cells, how many have which value."""
+    values = [cell.statistic(name) for cell in cells]
+    texts = ["" if math.isnan(value) else f"{value:g}" for value in values]
+    if len(cells) <= MANY or not any(texts):
+        return texts
+    found = Counter(sorted(filter(None, texts), reverse=True))
+    return [", ".join(f"{text} ({count} cells)" for text, count in found.items())]
 
 
 def provenance(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:

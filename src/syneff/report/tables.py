@@ -139,7 +139,7 @@ def descriptive(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Ta
         if any(theirs):
             lines.append(Line(variable, "", "paper", ("", *theirs)))
         groups.append(tuple(lines))
-    return Table(title, ("Unit", *MOMENTS.values()), tuple(groups), _source_notes(cells), numbers)
+    return Table(title, ("Unit", *MOMENTS.values()), tuple(groups), source_notes(cells), numbers)
 
 
 def _moments(values: pd.Series) -> tuple[str, ...]:
@@ -166,11 +166,11 @@ def regression(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tab
     coefficients = [_coefficient(term, labels[term], indexed) for term in [*terms, *constants]]
     groups = (*coefficients, _design(cells), _fit(cells, paper))
     marks = "t statistics in brackets. *** p < 1 %, ** p < 5 %, * p < 10 %."
-    notes = (marks, *_error_notes(cells), CONVENTIONS, *_source_notes(cells))
-    return Table(title, _heads(cells), tuple(group for group in groups if group), notes, numbers)
+    notes = (marks, *error_notes(cells), CONVENTIONS, *source_notes(cells))
+    return Table(title, heads(cells), tuple(group for group in groups if group), notes, numbers)
 
 
-def _heads(cells: Sequence[Cell]) -> tuple[str, ...]:
+def heads(cells: Sequence[Cell]) -> tuple[str, ...]:
     """Head columns by their number, or by the name of the cell where cells of one number stand side by side."""
     numbered = tuple(f"({cell.column})" for cell in cells)
     return numbered if len(set(numbered)) == len(cells) else tuple(cell.name for cell in cells)
@@ -236,7 +236,8 @@ def _paper_line(name: str, printed: Sequence[pd.DataFrame], form: str) -> list[L
     return [Line(name, "", "paper", texts)] if any(texts) else []
 
 
-def _error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+def error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Say which standard errors the cells have."""
     notes = []
     for cell in cells:
         spec = specification(cell.manifest.get("config", {}))
@@ -251,7 +252,8 @@ def _error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notes))
 
 
-def _source_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+def source_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Say where the data come from."""
     if any(cell.synthetic for cell in cells):
         return ("Synthetic panel: simulated data, no evidence about real cities.",)
     return tuple(dict.fromkeys(f"Source: {cell.manifest['source']}." for cell in cells if cell.manifest.get("source")))
