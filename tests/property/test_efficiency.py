@@ -1,5 +1,7 @@
 """Invariances of slacks-based efficiency: units, order, chunks, solver, copies, screening, the two stages, returns to scale."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -194,6 +196,6 @@ def test_no_score_rises_when_the_reference_grows(seed: int, spread: float, scale
         slacks_based(Technology(**before, returns=scale, reference=place < count), solver="simplex").score
         for count in (8, 14, 20)
     ]
-    for smaller, larger in zip(scores, scores[1:], strict=False):
+    for smaller, larger in pairwise(scores):
         # A row without a feasible point is beyond what the frontier can be compared with.
         assert (np.nan_to_num(larger, nan=np.inf) <= np.nan_to_num(smaller, nan=np.inf) + 1e-9).all()
