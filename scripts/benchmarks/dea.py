@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from rich.progress import track
 from rich.table import Table
 
 from benchmarks.dea_peers import Peer, time_peers
@@ -31,7 +32,7 @@ def time_dea() -> list[Table]:
         ),
     }
     times, proofs = _tables()
-    for job, units in jobs.items():
+    for job, units in track(jobs.items(), "jobs", total=len(jobs), transient=True):
         peers = time_peers(units)
         for solver in SOLVERS:
             ours = run_alone(units, solver)
