@@ -5,9 +5,8 @@ import argparse
 from rich.console import Console
 
 from benchmarks import dea, did
-from benchmarks.result import table
 
-SUBJECTS = {"dea": (dea.time_dea, "linprog"), "did": (did.time_did, "pyfixest")}
+SUBJECTS = {"dea": dea.time_dea, "did": did.time_did}
 
 
 def main() -> None:
@@ -18,8 +17,8 @@ def main() -> None:
     for name in asked:
         if name not in SUBJECTS:
             parser.error(f"unknown subject {name!r}; allowed: {', '.join(SUBJECTS)}")
-        measure, peer = SUBJECTS[name]
-        Console(width=120).print(table(measure(), peer))
+        for table in SUBJECTS[name]():
+            Console(width=170).print(table)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Fixed effects and placebo beside `pyfixest`, fitted draw by draw; its time for all draws is extrapolated from a few fits."""
 
 import numpy as np
+from rich.table import Table
 
-from benchmarks.result import Result, timed
+from benchmarks.result import Result, table, timed
 from syneff.models.base import Spec
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling import ASSIGN, Placebo
@@ -11,7 +12,7 @@ from syneff.panel.synthetic import synthetic
 PEER_FITS = 5  # of pyfixest; the median counts
 
 
-def time_did() -> list[Result]:
+def time_did() -> list[Table]:
     """Fit two-way fixed effects with 6 controls on 284 x 17 cells, once and under 1,000 placebo treatments."""
     import pyfixest
 
@@ -34,4 +35,4 @@ def time_did() -> list[Result]:
         warm = float(np.median([timed(lambda estimator=estimator: estimator.estimate(panel))[0] for _ in range(5)]))
         error = abs(float(estimate.coef[0]) - float(fitted.coef()["treat"]))
         results.append(Result(job, warm, cold - warm, float(np.median(peers)) * fits, error))
-    return results
+    return [table(results, "pyfixest")]

@@ -12,14 +12,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Result:
-    """What one job took, and how far its scores are from the peer's."""
+    """What one job took, and how far its result is from the peer's."""
 
     job: str
     warm: float
     compile: float
     peer: float
     error: float
-    certified: float | None = None
 
 
 def timed(function: Callable[[], T]) -> tuple[float, T]:
@@ -31,11 +30,11 @@ def timed(function: Callable[[], T]) -> tuple[float, T]:
 
 def table(results: list[Result], peer: str) -> Table:
     """Lay the results out."""
-    names = ("job", "ours, s", "compile, s", f"{peer}, s", "ratio", "error", "certified")
+    names = ("job", "ours, s", "compile, s", f"{peer}, s", "ratio", "error")
     shown = Table(*names, title=f"{peer}: extrapolated from a sample; error: against it", title_justify="left")
     shown.columns[0].no_wrap = True
     for each in results:
         ratio = each.peer / each.warm
         cells = (f"{each.warm:.3f}", f"{each.compile:.1f}", f"{each.peer:.2f}", f"{ratio:.0f} x", f"{each.error:.0e}")
-        shown.add_row(each.job, *cells, "" if each.certified is None else f"{each.certified:.1%}")
+        shown.add_row(each.job, *cells)
     return shown

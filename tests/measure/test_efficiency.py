@@ -170,40 +170,6 @@ def test_one_unit(returns: str, score: float) -> None:
     np.testing.assert_allclose(plain.score, [1.0], rtol=1e-13)
 
 
-def extremes(kind: str) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(10)
-    shapes = {"inputs": (60, 2), "good": (60, 1), "bad": (60, 1)}
-    if kind == "lognormal":
-        return {name: rng.lognormal(sigma=4.0, size=shape) for name, shape in shapes.items()}
-    if kind == "units":
-        scale = {"inputs": [1e-9, 1e9], "good": [1e9], "bad": [1e-9]}
-        return {name: block * scale[name] for name, block in draw(rng, rows=60).items()}
-    if kind == "sizes":
-        size = 10.0 ** rng.uniform(-6, 6, size=(60, 1))
-        return {name: block * size for name, block in draw(rng, rows=60).items()}
-    if kind == "integers":
-        return {name: rng.integers(1, 4, size=shape).astype(float) for name, shape in shapes.items()}
-    # On a sphere of inputs, with one output: nobody is dominated, under any returns.
-    angle = np.linspace(0.05, np.pi / 2 - 0.05, 60)
-    inputs = 2.0 - np.column_stack([np.cos(angle), np.sin(angle)])
-    return {"inputs": inputs, "good": np.ones((60, 1)), "bad": np.ones((60, 1))}
-
-
-@pytest.mark.parametrize("solver", ["interior_point", "simplex"])
-@pytest.mark.parametrize("returns", ["crs", "vrs"])
-@pytest.mark.parametrize("kind", ["lognormal", "units", "sizes", "integers", "efficient"])
-def test_extreme_data_are_certified(kind: str, returns: str, solver: str) -> None:
-    units = Technology(**extremes(kind), returns=returns)
-    result = slacks_based(units, solver=solver)
-    assert set(result.status) <= {Status.OPTIMAL, Status.INFEASIBLE}, result.summary()
-    np.testing.assert_array_equal(np.isnan(result.score), result.status == Status.INFEASIBLE)
-    assert np.nanmax(np.abs(result.gap[result.status == Status.OPTIMAL])) <= 1e-9
-    if kind == "efficient":
-        assert (result.score >= EFFICIENT).all()
-    sample = np.arange(0, 60, 4)
-    np.testing.assert_allclose(result.score[sample], highs_scores(units, sample), atol=1e-9)
-
-
 def combination(block: Any, result: Efficiency) -> np.ndarray:
     return np.einsum("op,opv->ov", result.peers.intensity, np.asarray(block)[np.maximum(result.peers.index, 0)])
 

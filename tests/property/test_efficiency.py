@@ -1,11 +1,16 @@
-"""Invariances of slacks-based efficiency: units, order, dominated units, the two stages, returns to scale."""
+"""Invariances of slacks-based efficiency: units, order, chunks, solver, copies, screening, the two stages, returns to scale."""
+
+from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syneff.measure.efficiency import slacks_based
 from syneff.measure.metafrontier import metafrontier
+from syneff.measure.programs import Model, programs
+from syneff.measure.stages import SOLVERS
 from syneff.measure.technology import Technology
 from syneff.numerics.linear_program import Status
 from tests.frontiers import EFFICIENT, draw
@@ -120,3 +125,77 @@ def test_the_technology_gap_is_at_most_one(seed: int, spread: float, scale: str)
     for each in (0, 1):  # some unit of the meta-frontier is in some group
         assert np.isclose(result.group.score[labels % 2 == each].max(), 1.0)
     assert np.isclose(result.ratio.max(), 1.0)
+
+
+@few
+@given(seeds, spreads, returns, st.sampled_from(["outputs", "inputs"]))
+def test_the_solver_does_not_matter(seed: int, spread: float, scale: str, bads: str) -> None:
+    units = Technology(**data(seed, spread), returns=scale)
+    one, other = (slacks_based(units, bads=bads, solver=each) for each in SOLVERS)
+    assert set(one.status) <= {Status.OPTIMAL, Status.INFEASIBLE}
+    np.testing.assert_array_equal(one.status, other.status)
+    np.testing.assert_allclose(other.score, one.score, rtol=1e-10)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@few
+@given(seeds, spreads)
+def test_the_chunk_size_does_not_matter(solver: str, seed: int, spread: float) -> None:
+    values = np.concatenate(list(data(seed, spread).values()), axis=1)
+    model = Model((np.full(2, 0.5), np.full(1, 0.5), np.full(1, 0.5)), "crs", "none", "sbm", True)
+    problems, start = programs(model, values / values.mean(axis=0), np.arange(20), np.arange(20), padded=64)
+    # 64 is the chunk of a CPU.
+    one, other = (SOLVERS[solver](problems, start, chunk=chunk) for chunk in (64, 7))
+    np.testing.assert_array_equal(one.status, other.status)
+    np.testing.assert_allclose(other.objective, one.objective, rtol=1e-12)
+
+
+@few
+@given(seeds, spreads, returns, st.floats(0.01, 100.0))
+def test_copies_of_efficient_units_score_one_and_change_no_other(
+    seed: int, spread: float, scale: str, factor: float
+) -> None:
+    before = data(seed, spread)
+    one = slacks_based(Technology(**before, returns=scale), super_efficiency=False)
+    best = np.flatnonzero(one.score >= EFFICIENT)
+    times = factor if scale == "crs" else 1.0
+    after = Technology(
+        **{name: np.concatenate([block, times * block[best]]) for name, block in before.items()}, returns=scale
+    )
+    other = slacks_based(after)
+    np.testing.assert_allclose(other.score[:20], one.score, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(other.score[20:], 1.0, rtol=0, atol=1e-10)
+
+
+@few
+@given(seeds, spreads, returns)
+def test_screening_by_efficient_columns_loses_nothing_in_sbm(seed: int, spread: float, scale: str) -> None:
+    everything = plain(seed, spread, scale)
+    efficient = everything >= EFFICIENT
+    np.testing.assert_allclose(plain(seed, spread, scale, reference=efficient), everything, rtol=0, atol=1e-10)
+
+
+def test_screening_by_efficient_columns_is_wrong_in_super_sbm() -> None:
+    # The second stage needs the units that would be efficient without the best one.
+    wrong = 0
+    for seed in range(5):
+        before = data(seed, 0.5)
+        one = slacks_based(Technology(**before), solver="simplex").score
+        other = slacks_based(Technology(**before, reference=one >= EFFICIENT), solver="simplex").score
+        assert (other >= one - 1e-10).all()
+        wrong += int((other > one + 1e-6).sum())
+    assert wrong > 0
+
+
+@few
+@given(seeds, spreads, returns)
+def test_no_score_rises_when_the_reference_grows(seed: int, spread: float, scale: str) -> None:
+    before = data(seed, spread)
+    place = np.random.default_rng(seed).permutation(20)
+    scores = [
+        slacks_based(Technology(**before, returns=scale, reference=place < count), solver="simplex").score
+        for count in (8, 14, 20)
+    ]
+    for smaller, larger in pairwise(scores):
+        # A row without a feasible point is beyond what the frontier can be compared with.
+        assert (np.nan_to_num(larger, nan=np.inf) <= np.nan_to_num(smaller, nan=np.inf) + 1e-9).all()
