@@ -34,7 +34,7 @@ from syneff.errors import DataError
 from syneff.measure.programs import unit_size
 from syneff.measure.reference import Groups
 from syneff.measure.stages import SOLVERS
-from syneff.numerics.batching import round_size
+from syneff.numerics.batching import chunk_for, round_size, side_by_side
 from syneff.numerics.linear_program import LinearPrograms, Solution, Status
 from syneff.typing import Bool, Float, Int
 
@@ -151,9 +151,13 @@ def solve(program: Program, data: Float[np.ndarray, "dmu data"], groups: Groups,
     status = np.full(n_units, int(Status.NOT_CERTIFIED))
     private = np.full((n_units, n_private), np.nan)
     padded = round_size(max(reference.size for _, reference in groups))
-    for rows, reference in groups:
-        problems, start = _programs(program, values, rows, reference, padded=padded)
-        solution = SOLVERS[solver](problems, start)
+    chunk = chunk_for(max(rows.size for rows, _ in groups), padded)
+
+    def run(group: tuple[np.ndarray, np.ndarray]) -> Solution:
+        problems, start = _programs(program, values, *group, padded=padded)
+        return SOLVERS[solver](problems, start, chunk=chunk)
+
+    for (rows, _), solution in zip(groups, side_by_side(run, groups), strict=True):
         objective[rows], status[rows], gap[rows] = solution.objective, solution.status, solution.gap
         private[rows] = _private_values(solution, n_private)
     return Answer(objective, status, gap, {name: private[:, each] for name, each in program.slices.items()})
