@@ -6,6 +6,7 @@ Each solves a sample, and its time for all units is extrapolated from that.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from time import perf_counter, process_time
 from typing import Any, ClassVar
@@ -38,6 +39,8 @@ def time_peers(units: Technology) -> dict[str, Peer | None]:
     # Groups have the same size: one stands for all. A unit's number in its own group is its place there.
     group = Technology(*blocks, returns=units.returns)
     highs = find_spec("highspy") is not None
+    if highs:
+        import_module("highspy")  # the time of the import is nobody's
     times = len(units.groups)
     return {
         "highspy, warm": sampled(lambda: two_stages(group), rows, WARM, times) if highs else None,
