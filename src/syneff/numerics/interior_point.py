@@ -48,6 +48,7 @@ _CONVERGED = 1e-6  # relative residuals and complementarity; the crossover does 
 _STEP = 0.95  # of the way to the boundary: longer steps stall at degenerate vertices
 _RIDGE = 1e-13  # relative, on the diagonal of the normal matrix, which is singular at degenerate vertices
 _ROUNDS = 3  # of renewing the active set
+_WORTHWHILE = 0.125  # share of problems that a round must end for another one to follow
 _PRICED_OUT = -1e-7
 _ACTIVE, _FIRST, _NEW = (
     48,
@@ -146,16 +147,17 @@ def _rounds(problems: LinearPrograms, start: np.ndarray, active: np.ndarray, chu
     common, own = split(problems)
     solution: Solution
     solution, active, more = map_over_devices(_round, common, (own, start, active), chunk=chunk)
-    pending = np.flatnonzero((solution.status == Status.NOT_CERTIFIED) & more)
+    tried, pending = active.shape[0], np.flatnonzero((solution.status == Status.NOT_CERTIFIED) & more)
     for _ in range(_ROUNDS - 1):
-        if pending.size <= (chunk or default_chunk()):  # a chunk costs the simplex less than another round
+        # A chunk costs the simplex less than another round; and where almost all columns matter, no round finds the few.
+        if pending.size <= (chunk or default_chunk()) or tried - pending.size < _WORTHWHILE * tried:
             break
         common, own = split(take(problems, pending))
         again, active[pending], more = map_over_devices(
             _round, common, (own, start[pending], active[pending]), chunk=chunk
         )
         solution = merge(solution, again, pending, resolved=False)
-        pending = pending[(again.status == Status.NOT_CERTIFIED) & more]
+        tried, pending = pending.size, pending[(again.status == Status.NOT_CERTIFIED) & more]
     return solution
 
 
