@@ -79,7 +79,8 @@ def run_stage(
             part = rows[chosen[rows] & (inside == own)]
             if part.size:
                 parts.append((part, reference, replace(model, own=own and model.stage == "sbm")))
-    chunk = chunk_for(max((part.size for part, _, _ in parts), default=1), padded)
+    # Not the number of chosen units: with chunks of one size, the stages share what is compiled.
+    chunk = chunk_for(max(rows.size for rows, _ in groups), padded)
 
     def solve(job: tuple[np.ndarray, np.ndarray, Model]) -> Stage:
         part, reference, each = job

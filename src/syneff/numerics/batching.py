@@ -61,7 +61,7 @@ def default_chunk() -> int:
 
 def chunk_for(rows: int, columns: int) -> int:
     """Return how many of some problems to solve at a time: the more, the fewer columns they have, in chunks of like size."""
-    most = max(default_chunk(), min(8 * default_chunk(), CELLS // columns))
+    most = max(default_chunk(), min(2 * default_chunk(), CELLS // columns))
     return -(-rows // (-(-rows // most) * ALIGN)) * ALIGN
 
 
