@@ -72,7 +72,7 @@ class Estimate:
     nobs, n_units, n_periods
         Rows, units and periods of positive weight.
     dof
-        Degrees of freedom of the t statistics.
+        Degrees of freedom of the t statistics: one number, or one a term ``[k]``; see `term_dof`.
     stats
         Scalars, or vectors over terms, by name: R2 variants, sums of squares, support.
     status
@@ -94,7 +94,7 @@ class Estimate:
     nobs: Float[Array, "*batch"]
     n_units: Float[Array, "*batch"]
     n_periods: Float[Array, "*batch"]
-    dof: Float[Array, "*batch"]
+    dof: Float[Array, "*batch"] | Float[Array, "*batch k"]
     stats: Mapping[str, Array]
     status: Int[Array, "*batch"]
     names: tuple[str, ...]
@@ -108,6 +108,12 @@ class Estimate:
         """Square roots of the diagonal of `cov`."""
         return jnp.sqrt(jnp.diagonal(self.cov, axis1=-2, axis2=-1))
 
+    @property
+    def term_dof(self) -> Float[Array, "*batch k"]:
+        """Degrees of freedom of each term."""
+        dof = self.dof if self.dof.ndim == self.coef.ndim else self.dof[..., None]
+        return jnp.broadcast_to(dof, self.coef.shape)
+
     def frame(self, confidence: float = 0.95) -> pd.DataFrame:
         """Return one row a term and one row a test.
 
@@ -116,9 +122,9 @@ class Estimate:
         confidence
             Level of the intervals, which use the t distribution with `dof` degrees of freedom.
         """
-        estimate, error = np.asarray(self.coef), np.asarray(self.std_error)
-        statistic, pvalue = _t_test(estimate, error, np.asarray(self.dof))
-        half = special.stdtrit(np.asarray(self.dof), 0.5 + confidence / 2) * error
+        estimate, error, dof = np.asarray(self.coef), np.asarray(self.std_error), np.asarray(self.term_dof)
+        statistic, pvalue = _t_test(estimate, error, dof)
+        half = special.stdtrit(dof, 0.5 + confidence / 2) * error
         terms = pd.DataFrame(
             {
                 "outcome": self.outcome,
@@ -132,7 +138,7 @@ class Estimate:
                 "nobs": int(self.nobs),
                 "n_units": int(self.n_units),
                 "n_periods": int(self.n_periods),
-                "dof": float(self.dof),
+                "dof": dof,
             }
         )
         return pd.concat([terms, *(self._test_row(test) for test in self.tests)], ignore_index=True)
@@ -142,7 +148,7 @@ class Estimate:
         if self.draws is None:
             return None
         estimate, error = np.asarray(self.draws.coef), np.asarray(self.draws.std_error)
-        statistic, pvalue = _t_test(estimate, error, np.asarray(self.draws.dof)[:, None])
+        statistic, pvalue = _t_test(estimate, error, np.asarray(self.draws.term_dof))
         draws, terms = estimate.shape
         return pd.DataFrame(
             {
