@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from syneff.models.estimate import Audit as Audit
 from syneff.models.estimate import Estimate as Estimate
 from syneff.models.estimate import Status as Status
 from syneff.models.estimate import Test as Test
@@ -26,6 +27,8 @@ from syneff.panel.panel import Panel
 from syneff.runtime import require_float64
 from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
 
+FEW_CLUSTERS = 10
+"""Clusters under which their number is remarked on."""
 FITS_AT_A_TIME = 64
 """Fits in one chunk of a generic batch verb: bounds memory, and keeps the arrays of a chunk in the cache."""
 
@@ -122,6 +125,10 @@ class Estimator(ABC):
         estimate = jit_fit(self, self.design(panel))
         return replace(estimate, notes=self.notes(panel, estimate))
 
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Estimate with a program that we did not write; None where no program does it."""
+        return None
+
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say in sentences what the user should know of the fit."""
         omitted = [name for name, coef in zip(estimate.names, np.asarray(estimate.coef), strict=True) if np.isnan(coef)]
@@ -129,6 +136,17 @@ class Estimator(ABC):
         if int(estimate.status) == Status.NO_DEGREES_OF_FREEDOM:
             said.append(
                 f"no standard errors: {int(estimate.nobs)} rows of {int(estimate.n_units)} units leave no degrees of freedom"
+            )
+        clusters = float(estimate.stats.get("n_clusters", np.inf))
+        if self.spec.covariance in ("CR0", "CR1", "CR3") and clusters < FEW_CLUSTERS:
+            said.append(
+                f"only {clusters:g} clusters: with fewer than {FEW_CLUSTERS} such standard errors can be far too small; use "
+                "the wild cluster bootstrap, which then enumerates all draws, or spec.covariance=CR2"
+            )
+        negative = float(estimate.stats.get("negative_eigenvalues", 0.0))
+        if negative > 0:
+            said.append(
+                f"the covariance was not positive semi-definite: its {negative:g} negative eigenvalues were set to zero"
             )
         return tuple(said)
 

@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -81,7 +80,7 @@ def distances_of(panel: Panel, spec: Spec, inside: np.ndarray) -> Float[Array, "
                 "Latitude comes first; projected coordinates must be turned into degrees."
             )
         found.append(jnp.asarray(np.where(used, degrees, 0.0)))
-    return jax.jit(great_circle)(*found)
+    return great_circle(*found)
 
 
 def check_lags(panel: Panel, spec: Spec) -> None:

@@ -11,6 +11,7 @@ covariance                        degrees of freedom of the t statistics
 """
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import jax.numpy as jnp
 
@@ -120,11 +121,18 @@ def _by_cluster(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Uncerta
         meat = scores.T @ scores - centre[:, None] * centre[None, :]
         return Uncertainty(meat * small_sample_factor(spec.rule, counts), dof, {})
     if len(design.ways) > 1:
-        sizes = tuple(way.occupied(design.weights) for way in design.ways)
-        factors = multiway_factors(spec.rule, counts, sizes, spec.multiway or "min")
-        return _mended(multiway_clustered(fit.influence, fit.residuals, design.ways, factors), dof)
+        return _mended(_multiway(spec, design, fit, counts), dof)
     meat = clustered(fit.influence, fit.residuals, design.cluster, design.n_clusters)
     return Uncertainty(meat * small_sample_factor(spec.rule, counts), dof, {})
+
+
+def _multiway(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Float[Array, "term term"]:
+    sizes = tuple(way.occupied(design.weights) for way in design.ways)
+    factors = multiway_factors(spec.rule, counts, sizes, spec.multiway or "min")
+    if spec.multiway != "white":
+        return multiway_clustered(fit.influence, fit.residuals, design.ways, factors)
+    terms = multiway_clustered(fit.influence, fit.residuals, design.ways[:-1], factors[:-1])
+    return terms + design.ways[-1].sign * heteroskedastic(fit.influence, fit.residuals)
 
 
 def _adjusted(spec: Spec, design: Design, fit: Fit) -> Adjusted:
@@ -133,9 +141,7 @@ def _adjusted(spec: Spec, design: Design, fit: Fit) -> Adjusted:
     if spec.covariance == "CR2" or spec.jackknife or not spec.effects:
         basis = jnp.concatenate([dummy_basis(fit.absorbed, design.nested), basis], axis=2)
     power = -0.5 if spec.covariance == "CR2" else -1.0
-    return adjust_clusters(
-        fit.influence, fit.residuals, design.weights, basis, clusters=design.ways[0], power=power
-    )
+    return adjust_clusters(fit.influence, fit.residuals, design.weights, basis, clusters=design.ways[0], power=power)
 
 
 def _dependent(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Uncertainty:
@@ -148,7 +154,7 @@ def _dependent(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Uncertai
         nested = levels if nesting in spec.effects else jnp.zeros_like(levels)
         factor = small_sample_factor(spec.rule, replace(counts, clusters=periods, nested=nested))
         return Uncertainty(driscoll_kraay(scores, lags) * factor, periods - 1.0, {"lags": lags})
-    kernel = spatial_kernel(design.distances, float(spec.cutoff_km or 0.0), spec.kernel or "uniform")
+    kernel = spatial_kernel(cast(Array, design.distances), float(spec.cutoff_km or 0.0), spec.kernel or "uniform")
     lags = jnp.asarray(float(spec.lags or 0))
     factor = small_sample_factor(
         spec.rule, replace(counts, clusters=jnp.asarray(jnp.inf), nested=jnp.zeros_like(counts.nested))

@@ -46,6 +46,10 @@ class Test:
     __test__ = False
 
 
+AUDIT_TOLERANCE = 1e-8
+"""Relative difference from which on an audit disagrees."""
+
+
 class Status(IntEnum):
     """How a fit ended."""
 
@@ -178,6 +182,63 @@ class Estimate:
                 "dof": [float(test.dof)],
             }
         )
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An estimate beside that of a program that we did not write.
+
+    Attributes
+    ----------
+    program
+        Name and version of the program; empty if nothing could be compared.
+    terms
+        The terms that both report.
+    coef, std_error
+        Ours.
+    other_coef, other_std_error
+        Theirs.
+    rows, other_rows
+        Rows of the sample, ours and theirs.
+    remark
+        What was done to their numbers; or in one word what they cannot do.
+    """
+
+    program: str = ""
+    terms: tuple[str, ...] = ()
+    coef: tuple[float, ...] = ()
+    std_error: tuple[float, ...] = ()
+    other_coef: tuple[float, ...] = ()
+    other_std_error: tuple[float, ...] = ()
+    rows: int = 0
+    other_rows: int = 0
+    remark: str = ""
+
+    @property
+    def coef_difference(self) -> float:
+        """Largest difference of a coefficient, relative to it or to its standard error, whichever is larger."""
+        scale = np.maximum(np.abs(self.other_coef), self.other_std_error)
+        return _largest(np.asarray(self.coef) - np.asarray(self.other_coef), scale)
+
+    @property
+    def std_error_difference(self) -> float:
+        """Largest relative difference of a standard error."""
+        return _largest(np.asarray(self.std_error) - np.asarray(self.other_std_error), np.asarray(self.other_std_error))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether rows, coefficients and standard errors are the same up to `AUDIT_TOLERANCE`."""
+        differences = (self.coef_difference, self.std_error_difference)
+        return self.rows == self.other_rows and max(differences) <= AUDIT_TOLERANCE
+
+
+def _largest(difference: np.ndarray, scale: np.ndarray) -> float:
+    """Return the largest ratio; a number beside none is infinitely different, two that are none agree."""
+    if difference.size == 0:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(difference == 0, 0.0, np.abs(difference) / scale)
+    return float(np.nan_to_num(ratio, nan=np.inf).max())
 
 
 def _t_test(estimate: np.ndarray, error: np.ndarray, dof: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,8 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
-from syneff.models.base import Design, Estimate, Estimator, Spec, Status
+from syneff.models.audit import audit_fixed_effects
+from syneff.models.base import Audit, Design, Estimate, Estimator, Spec, Status
 from syneff.models.covariances import Fit, has_closed_form, uncertainty
 from syneff.models.design import build_design, sample_of
 from syneff.numerics.covariance import Counts, cluster_sums, small_sample_factor
@@ -71,7 +72,9 @@ class FixedEffects(Estimator):
         coef, influence = _with_constants(design, regressors, fit, list(constants.values()))
         kept = jnp.concatenate([fit.kept, jnp.ones(len(constants), bool)])
         status = _status(kept, counts, self.spec.clustered)
-        uncertain = uncertainty(self.spec, design, Fit(influence, fit.residuals, regressors, fit.inverse, absorbed), counts)
+        uncertain = uncertainty(
+            self.spec, design, Fit(influence, fit.residuals, regressors, fit.inverse, absorbed), counts
+        )
         # A saturated fit has residuals of rounding size: its standard errors would be machine zeros with stars.
         cov = jnp.where(status == int(Status.NO_DEGREES_OF_FREEDOM), jnp.nan, uncertain.cov)
         return Estimate(
@@ -132,6 +135,10 @@ class FixedEffects(Estimator):
         short = _status(kept, counts, self.spec.clustered) == int(Status.NO_DEGREES_OF_FREEDOM)
         variance = jnp.where(short, jnp.nan, variance)
         return self._batch(coef, variance, kept, absorbed, counts)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Estimate with pyfixest; see `syneff.models.audit`."""
+        return audit_fixed_effects(panel, self.spec, estimate)
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say which rows were left out and which regressors omitted."""

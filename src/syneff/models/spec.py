@@ -26,7 +26,7 @@ from syneff.numerics.covariance import SMALL_SAMPLE
 
 COVARIANCES = ("CR1", "CR0", "CR2", "CR3", "HC1", "HC2", "HC3", "iid", "driscoll_kraay", "conley")
 EFFECTS = ("unit", "period")
-MULTIWAY = ("min", "conventional")
+MULTIWAY = ("min", "conventional", "white")
 JACKKNIFE = ("estimate", "mean")
 KERNELS = ("uniform", "bartlett")
 WAYS = 3
@@ -67,7 +67,8 @@ class Spec:
         The named small-sample rule, see `syneff.numerics.covariance`; by default that of `RULES`.
     multiway
         Factor G/(G-1) of clustering in several ways: "min" takes the smallest G for all terms (reghdfe, fixest; the default),
-        "conventional" each term's own (sandwich).
+        "conventional" each term's own (sandwich), "white" too, with White's covariance for the last intersection (Petersen;
+        sandwich with ``multi0``).
     jackknife
         What CR3 is: None for clubSandwich's, or the exact jackknife over clusters around the "estimate" (Stata's ``mse``) or
         around the "mean" of its replications.

@@ -188,4 +188,4 @@ def _root(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
     size = jnp.sqrt(jnp.where(jnp.diagonal(matrix) > 0, jnp.diagonal(matrix), 1.0))
     values, vectors = jnp.linalg.eigh(matrix / size[:, None] / size[None, :])
     positive = jnp.where(values > RCOND * values.max(), values, 0.0)
-    return size[:, None] * vectors * jnp.sqrt(positive)[None, :]
+    return jnp.asarray(size[:, None] * vectors * jnp.sqrt(positive)[None, :])
