@@ -6,7 +6,8 @@ Two things are mended in its standard errors, and said so: pyfixest 0.60 pairs e
 from it and replaced by the one of the rule, counted here on the rows that it used.
 
 It cannot do the covariances that adjust for leverage with absorbed effects, clustering in three ways, White's covariance for an
-intersection, and dependence by distance: the audit then says so in one word.
+intersection, dependence by distance, and the mending of a covariance that is not positive semi-definite: the audit then says so
+in one word.
 """
 
 import warnings
@@ -54,6 +55,8 @@ def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate) -> Audit:
         return Audit(remark=f"failed ({type(error).__name__}: {error})")
     parameters = _parameters(fit, spec)
     factor, remark = _mend(fit, spec, parameters)
+    if float(estimate.stats.get("negative_eigenvalues", 0.0)) > 0:
+        return Audit(remark="indefinite")
     names = {f"x{number}": name for number, name in enumerate(spec.regressors)} | {"Intercept": "constant"}
     theirs = pd.DataFrame({"coef": fit.coef(), "error": fit.se() * np.sqrt(factor)}).rename(index=names)
     ours = pd.DataFrame({"coef": estimate.coef, "error": estimate.std_error}, index=list(estimate.names)).dropna()

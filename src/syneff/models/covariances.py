@@ -121,7 +121,7 @@ def _by_cluster(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Uncerta
         meat = scores.T @ scores - centre[:, None] * centre[None, :]
         return Uncertainty(meat * small_sample_factor(spec.rule, counts), dof, {})
     if len(design.ways) > 1:
-        return _mended(_multiway(spec, design, fit, counts), dof)
+        return _mended(_multiway(spec, design, fit, counts), dof, fit)
     meat = clustered(fit.influence, fit.residuals, design.cluster, design.n_clusters)
     return Uncertainty(meat * small_sample_factor(spec.rule, counts), dof, {})
 
@@ -159,9 +159,9 @@ def _dependent(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Uncertai
     factor = small_sample_factor(
         spec.rule, replace(counts, clusters=jnp.asarray(jnp.inf), nested=jnp.zeros_like(counts.nested))
     )
-    return _mended(conley(scores, kernel, lags) * factor, counts.rows - counts.parameters)
+    return _mended(conley(scores, kernel, lags) * factor, counts.rows - counts.parameters, fit)
 
 
-def _mended(cov: Float[Array, "term term"], dof: Float[Array, ""]) -> Uncertainty:
-    mended, negative = semidefinite(cov)
+def _mended(cov: Float[Array, "term term"], dof: Float[Array, ""], fit: Fit) -> Uncertainty:
+    mended, negative = semidefinite(cov, fit.regressors.shape[2])
     return Uncertainty(mended, dof, {"negative_eigenvalues": negative})

@@ -201,18 +201,29 @@ def multiway_factors(
     return tuple(small_sample_factor(rule, replace(counts, clusters=each)) for each in sizes)
 
 
-def semidefinite(matrix: Float[Array, "k k"]) -> tuple[Float[Array, "k k"], Float[Array, ""]]:
+def semidefinite(matrix: Float[Array, "k k"], slopes: int) -> tuple[Float[Array, "k k"], Float[Array, ""]]:
     """Set the negative eigenvalues of a covariance to zero, as Cameron, Gelbach and Miller do.
+
+    Parameters
+    ----------
+    matrix
+        ``[k k]``.
+    slopes
+        How many terms, the first, are slopes. Their block alone is mended, so that no slope's standard error depends on which
+        constants are reported; a negative variance of a constant becomes zero.
 
     Returns
     -------
     tuple
         The matrix, unchanged where no eigenvalue is negative beyond rounding, and the number of those that are.
     """
-    values, vectors = jnp.linalg.eigh(matrix)
+    values, vectors = jnp.linalg.eigh(matrix[:slopes, :slopes])
     negative = (values < -1e-12 * jnp.abs(values).max()).sum().astype(float)
     mended = (vectors * jnp.maximum(values, 0.0)[None, :]) @ vectors.T
-    return jnp.where(negative > 0, mended, matrix), negative
+    block = jnp.where(negative > 0, mended, matrix[:slopes, :slopes])
+    diagonal = jnp.diagonal(matrix)
+    clipped = matrix + jnp.diag(jnp.maximum(diagonal, 0.0) - diagonal)
+    return clipped.at[:slopes, :slopes].set(block), negative
 
 
 def heteroskedastic(influence: Float[Array, "unit period k"], residuals: UnitPeriod) -> Float[Array, "k k"]:
