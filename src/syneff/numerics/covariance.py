@@ -102,8 +102,9 @@ class Clusters:
         flat = self.codes.ravel()
         order = jnp.argsort(flat, stable=True)
         sorted_codes = flat[order]
-        slot = jnp.arange(flat.size) - jnp.searchsorted(sorted_codes, sorted_codes)
-        return jnp.full((self.count, self.size), flat.size).at[sorted_codes, slot].set(order)
+        first = jnp.searchsorted(sorted_codes, sorted_codes).astype(order.dtype)
+        slot = jnp.arange(flat.size, dtype=order.dtype) - first
+        return jnp.full((self.count, self.size), flat.size, order.dtype).at[sorted_codes, slot].set(order)
 
 
 def small_sample_factor(rule: str, counts: Counts) -> Float[Array, "*batch"]:

@@ -12,7 +12,8 @@ which for clusters of one row are HC2 and HC3. The inverse is a pseudo-inverse, 
 counts nothing. Effects that are nested in the clusters need not be in ``Q``: their residuals are zero within each cluster
 (Pustejovsky and Tipton 2018), so with unit effects and clusters of units ``Q`` has as many columns as periods and regressors.
 
-The working model is independent errors of variance one over the weight, the one under which the fit is efficient. For it a
+The working model is independent errors of variance one over the weight, the one under which the fit is efficient; without
+weights that is clubSandwich's. With weights clubSandwich takes another root of the same matrix. Under the working model a
 variance is ``sum_g (v_g' e_g)^2`` with ``v_g = A_g H_g``, and its degrees of freedom are those of the scaled chi-squared with
 the same two moments,
 
