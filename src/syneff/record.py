@@ -105,10 +105,10 @@ def _placed(experiment: Experiment, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _audit(audit: Audit | None) -> dict[str, Any]:
     """Return both estimates and how far they are apart; in one word why there are not two."""
-    if audit is None:
-        return {"program": "", "remark": "unavailable"}
+    if audit is None or not audit.program:
+        return {"program": "", "remark": "unavailable" if audit is None else audit.remark}
     apart = {name: getattr(audit, name) for name in ("coef_difference", "std_error_difference", "agrees")}
-    return {**asdict(audit), **(apart if audit.program else {})}
+    return {**asdict(audit), **apart}
 
 
 def _disagreement(audit: Audit | None) -> list[str]:
