@@ -239,14 +239,24 @@ def test_audits_stand_under_the_table(tmp_path):
     cells[2][1]["audit"] = {"program": "", "remark": "CR2"}
     target = page.build(*results.stored(*cells), {"table03": EXHIBITS["table03"]}, tmp_path)
     text = Reader(target.read_text(encoding="utf-8")).text("table03")
-    assert "Audited with pyfixest 9.9: largest difference of a coefficient 3e-16, of a standard error 2e-12. (1), (2)" in text
+    assert (
+        "Audited with pyfixest 9.9: largest difference of a coefficient 3e-16, of a standard error 2e-12. (1), (2)"
+        in text
+    )
     assert "Not audited: CR2. (3)" in text
 
 
 def test_an_infinite_difference_is_told(tmp_path):
     """The store writes it as null."""
-    facts = {"program": "p", "remark": "its K of 8 replaced by 24", "coef_difference": None, "std_error_difference": 0.0}
+    facts = {
+        "program": "p",
+        "remark": "its K of 8 replaced by 24",
+        "coef_difference": None,
+        "std_error_difference": 0.0,
+    }
     frame, manifest = results.table03("1")
-    target = page.build(*results.stored((frame, manifest | {"audit": facts})), {"table03": EXHIBITS["table03"]}, tmp_path)
+    target = page.build(
+        *results.stored((frame, manifest | {"audit": facts})), {"table03": EXHIBITS["table03"]}, tmp_path
+    )
     text = Reader(target.read_text(encoding="utf-8")).text("table03")
     assert "of a coefficient inf, of a standard error 0e+00 (its K of 8 replaced by 24)." in text

@@ -39,7 +39,9 @@ def clusters_of(panel: Panel, spec: Spec, inside: np.ndarray) -> tuple[Clusters,
             stacked = np.stack([each.ravel() for each in chosen], axis=1)
             joined = np.unique(stacked, axis=0, return_inverse=True)[1].reshape(panel.shape)
             sizes = np.bincount(joined.ravel())
-            ways.append(Clusters(jnp.asarray(joined), sizes.size, int(sizes.max()), 1 if order % 2 else -1))
+            held = {"unit": (joined == joined[:, :1]).all(), "period": (joined == joined[:1]).all()}
+            whole = tuple(name for name, holds in held.items() if holds)
+            ways.append(Clusters(jnp.asarray(joined), sizes.size, int(sizes.max()), whole, 1 if order % 2 else -1))
     return tuple(ways)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from syneff.errors import DataError
 from syneff.models.base import Design, Spec
 from syneff.models.clusters import check_lags, clusters_of, distances_of
-from syneff.numerics.covariance import Clusters
 from syneff.panel.panel import Panel
 from syneff.panel.schema import check_treatment
 from syneff.typing import UnitPeriod
@@ -107,7 +106,7 @@ def build_design(panel: Panel, spec: Spec) -> Design:
         instruments=jnp.asarray(cube(spec.instruments)),
         names=spec.regressors,
         n_clusters=ways[0].count,
-        nested=_nested(ways, spec),
+        nested=tuple(name for name in spec.effects if spec.cluster and any(name in way.whole for way in ways)),
         ways=ways,
         distances=distances_of(panel, spec, inside),
     )
@@ -149,14 +148,3 @@ def _check_rows(panel: Panel, spec: Spec, inside: np.ndarray) -> None:
                 f"column {name!r} is {values[0]:g} on all {values.size} rows of the sample, so nothing can be estimated. "
                 "Check the column, or the rows that steps and missing values leave."
             )
-
-
-def _nested(ways: tuple[Clusters, ...], spec: Spec) -> tuple[str, ...]:
-    """Effects whose levels lie within one cluster each, in any of the ways; without clusters, none."""
-    names = len(spec.cluster_names)
-    codes = [np.asarray(way.codes) for way in ways[:names]]
-    constant = {
-        "unit": any((each == each[:, :1]).all() for each in codes),
-        "period": any((each == each[:1]).all() for each in codes),
-    }
-    return tuple(effect for effect in spec.effects if constant[effect])

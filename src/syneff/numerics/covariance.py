@@ -70,7 +70,7 @@ class Counts:
         return self.regressors + self.dummies
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["codes"], meta_fields=["count", "size", "sign"])
+@partial(jax.tree_util.register_dataclass, data_fields=["codes"], meta_fields=["count", "size", "whole", "sign"])
 @dataclass(frozen=True)
 class Clusters:
     """One way of clustering, or one term of clustering in several ways.
@@ -83,6 +83,8 @@ class Clusters:
         Number of clusters, including any that weights empty.
     size
         Cells of the largest cluster.
+    whole
+        Which of "unit" and "period" have all their cells in one cluster.
     sign
         1, or -1 for the intersection of an even number of ways.
     """
@@ -90,6 +92,7 @@ class Clusters:
     codes: Int[Array, "unit period"]
     count: int
     size: int
+    whole: tuple[str, ...]
     sign: int = 1
 
     def occupied(self, weights: UnitPeriod) -> Float[Array, ""]:
