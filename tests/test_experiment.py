@@ -1,5 +1,7 @@
 """Experiments: stages in order, a shared panel measured once, and what is kept of a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import syneff
 from syneff import experiment, record
 from syneff.experiment import Experiment
 from syneff.models.base import Spec
+from syneff.models.description import Describe
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Truth, Variable
 
@@ -115,6 +118,38 @@ def test_record_says_where_the_numbers_come_from(monkeypatch):
     assert " ".join(frame.columns[6:]) == "statistic p_value conf_low conf_high nobs n_units n_periods dof"
     assert record.draws(cell, run) is None
     assert record.has_result(run)
+
+
+class Wrong(FixedEffects):
+    """An estimator with an error in it."""
+
+    def estimate(self, panel, **options):
+        estimate = super().estimate(panel, **options)
+        return replace(estimate, coef=estimate.coef * 1.001)
+
+
+@pytest.mark.slow
+def test_an_audited_cell_says_how_far_the_other_program_is_apart():
+    right, wrong = (Experiment("x", staggered, model, audit=True) for model in (MODEL, Wrong(MODEL.spec)))
+    run = experiment.run(right)
+    manifest = record.manifest(right, run)
+    assert manifest["audit"]["program"].startswith("pyfixest ")
+    assert manifest["audit"]["coef"] == pytest.approx(manifest["audit"]["other_coef"], rel=1e-9)
+    assert manifest["audit"]["std_error"] == pytest.approx(manifest["audit"]["other_std_error"], rel=1e-9)
+    assert manifest["audit"]["agrees"]
+    assert "audit" in manifest["seconds"]
+    assert not any("audit" in warning for warning in manifest["warnings"])
+    manifest = record.manifest(wrong, experiment.run(wrong))
+    assert not manifest["audit"]["agrees"]
+    assert manifest["audit"]["coef_difference"] == pytest.approx(0.001, rel=1e-5)
+    assert "gives other numbers: coefficients differ by 0.001" in manifest["warnings"][-1]
+
+
+def test_what_no_program_estimates_is_not_audited():
+    described = Experiment("x", staggered, Describe(("a",)), audit=True)
+    assert record.manifest(described, experiment.run(described))["audit"] == {"program": "", "remark": "unavailable"}
+    unasked = Experiment("x", staggered, MODEL)
+    assert record.manifest(unasked, experiment.run(unasked))["audit"] is None
 
 
 def test_a_source_is_named_by_its_function():

@@ -10,7 +10,7 @@ from typing import Any
 MISSING = "???"
 """What OmegaConf reads as: must be given."""
 
-KEYED = ("name", "experiment", "column", "seed", "source", "steps", "estimator")
+KEYED = ("name", "experiment", "column", "seed", "source", "steps", "estimator", "audit")
 """What a result depends on; the rest of the configuration says where it is computed and how it is shown."""
 
 
@@ -31,6 +31,7 @@ class Config:
     column: int = 1
     seed: int = 0
     draws: int = 1000
+    audit: bool = False
     source: dict[str, Any] = field(default_factory=dict)
     measure: dict[str, Any] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)

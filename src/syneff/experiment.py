@@ -13,12 +13,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax.monitoring
 
 from syneff import nodes
-from syneff.models.base import Estimate
+from syneff.models.base import Audit, Estimate
 from syneff.panel.panel import Panel
 
 Step = Callable[[Panel], Panel]
@@ -34,6 +35,14 @@ class Estimating(Protocol):
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Estimate on a panel."""
+
+
+@runtime_checkable
+class Auditing(Protocol):
+    """An estimator whose estimates another program can check."""
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Estimate with a program that we did not write; None where no program does it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Experiment:
         The resolved configuration ``{"source": ..., "steps": {name: ...}}``; without it nothing is shared between experiments.
     data
         Hash of the files that source and steps read; part of what identifies a shared panel.
+    audit
+        Whether to estimate again with a program that we did not write.
     """
 
     name: str
@@ -69,6 +80,7 @@ class Experiment:
     column: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
+    audit: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,12 +97,15 @@ class Run:
         Wall-clock seconds by stage: ``source``, each step, ``estimate``; ``compile`` is the part of ``estimate`` spent in XLA.
     shared
         Stages that an earlier experiment of this process had computed; their seconds are those of that time.
+    audit
+        The estimate beside that of another program, if it was asked for and one can do it.
     """
 
     estimate: Estimate
     panel: Panel
     seconds: Mapping[str, float]
     shared: tuple[str, ...] = ()
+    audit: Audit | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +124,8 @@ def from_config(config: Mapping[str, Any], data: str = "") -> Experiment:
     Parameters
     ----------
     config
-        Plain dictionaries and lists: ``name``, ``experiment``, ``column``, ``seed``, and the nodes ``source``, ``steps`` and
-        ``estimator``. A step that is null is left out.
+        Plain dictionaries and lists: ``name``, ``experiment``, ``column``, ``seed``, ``audit``, and the nodes ``source``,
+        ``steps`` and ``estimator``. A step that is null is left out.
     data
         Hash of the files that it names.
 
@@ -134,6 +149,7 @@ def from_config(config: Mapping[str, Any], data: str = "") -> Experiment:
         column=config["column"],
         config={"source": config["source"], "steps": steps},
         data=data,
+        audit=config["audit"],
     )
 
 
@@ -164,7 +180,11 @@ def run(experiment: Experiment, listen: Callable[[str], None] = lambda stage: No
         lambda: experiment.estimator.estimate(measured.panel, seed=experiment.seed, name=experiment.name)
     )
     spent = {**measured.seconds, "estimate": seconds, "compile": sum(_compiled) - before}
-    return Run(estimate, measured.panel, spent, shared)
+    if not experiment.audit or not isinstance(experiment.estimator, Auditing):
+        return Run(estimate, measured.panel, spent, shared)
+    listen("audit")
+    audit, seconds = _timed(partial(experiment.estimator.audit, measured.panel, estimate))
+    return Run(estimate, measured.panel, {**spent, "audit": seconds}, shared, audit)
 
 
 def _measure(experiment: Experiment, listen: Callable[[str], None]) -> tuple[_Measured, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from syneff.experiment import Experiment, Run
+from syneff.models.base import Audit
 from syneff.panel.panel import Panel
 from syneff.runtime import device_names
 
@@ -47,7 +49,8 @@ def manifest(experiment: Experiment, run: Run) -> dict[str, Any]:
         "sample": _sample(panel, run),
         "status": int(estimate.status),
         "stats": {name: np.asarray(value).tolist() for name, value in estimate.stats.items()},
-        "warnings": [*panel.notes, *estimate.notes],
+        "warnings": [*panel.notes, *estimate.notes, *_disagreement(run.audit)],
+        "audit": _audit(run.audit) if experiment.audit else None,
         "variables": {
             name: {"label": variable.label, "label_zh": variable.label_zh, "unit": variable.unit}
             for name, variable in panel.variables.items()
@@ -98,6 +101,23 @@ def job() -> str | None:
 def _placed(experiment: Experiment, frame: pd.DataFrame) -> pd.DataFrame:
     place = pd.DataFrame({"experiment": experiment.experiment, "column": experiment.column}, index=frame.index)
     return pd.concat([place, frame], axis=1)
+
+
+def _audit(audit: Audit | None) -> dict[str, Any]:
+    """Return both estimates and how far they are apart; in one word why there are not two."""
+    if audit is None or not audit.program:
+        return {"program": "", "remark": "unavailable" if audit is None else audit.remark}
+    apart = {name: getattr(audit, name) for name in ("coef_difference", "std_error_difference", "agrees")}
+    return {**asdict(audit), **apart}
+
+
+def _disagreement(audit: Audit | None) -> list[str]:
+    if audit is None or not audit.program or audit.agrees:
+        return []
+    return [
+        f"audit: {audit.program} gives other numbers: coefficients differ by {audit.coef_difference:.1g}, standard errors by "
+        f"{audit.std_error_difference:.1g} of their size, on {audit.other_rows} rows (here {audit.rows})"
+    ]
 
 
 def _sample(panel: Panel, run: Run) -> dict[str, int]:

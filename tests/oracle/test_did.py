@@ -1,6 +1,7 @@
 """Fixed effects against values printed by Stata, R and Python programs (see the folder of oracles)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,8 @@ def expected(folder: Path) -> dict:
 @pytest.fixture(scope="module")
 def panel(folder: Path):
     frame = pd.read_csv(folder / "panel_seed20240101.csv")
-    return cube(frame[["city", "year", "syeff", "treat", *CONTROLS]], "city", "year")
+    provinces = {"prov": frame.groupby("city")["prov"].first().to_numpy()}
+    return cube(frame[["city", "year", "syeff", "treat", *CONTROLS]], "city", "year", provinces)
 
 
 def fit(panel, **options) -> Estimate:
@@ -65,6 +67,72 @@ def test_small_sample_conventions(panel, expected, rule, key):
 def test_cr0_is_the_rule_without_factor(panel, expected):
     estimate = fit(panel, covariance="CR0")
     assert float(estimate.std_error[0]) == pytest.approx(expected["panel_seed20240101"]["se"]["CR0"], rel=EXACT)
+
+
+# R 4.2: clubSandwich 0.5.8 on plm 2.6-2 (CR2, CR3), plm::vcovSCC (HC0, sss), sandwich 3.0-2 on lm with dummies (HC2, HC3).
+# jackknife: estimates without one city each, and reghdfe's factor: pyfixest's CRV3 where it counts the right K.
+PRINTED_BY_R = [
+    ({"covariance": "CR2"}, 0.0053931556028927),
+    ({"covariance": "CR3"}, 0.0054208196606022),
+    ({"covariance": "CR2", "cluster": "prov"}, 0.00499947092422559),
+    ({"covariance": "CR3", "cluster": "prov"}, 0.00509949205900473),
+    ({"covariance": "driscoll_kraay", "lags": 2, "small_sample": "none"}, 0.00893646759182797),
+    ({"covariance": "driscoll_kraay", "lags": 2, "small_sample": "plm"}, 0.00921723027737132),
+    ({"covariance": "HC2"}, 0.00306156611371411),
+    ({"covariance": "HC3"}, 0.0031650175579538),
+]
+
+
+@pytest.mark.parametrize(("options", "value"), PRINTED_BY_R, ids=str)
+def test_covariances(panel, options, value):
+    assert float(fit(panel, **options).std_error[0]) == pytest.approx(value, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"covariance": "CR2"}, "clubSandwich CR2"),
+        ({"covariance": "CR3"}, "clubSandwich CR3 (plm)"),
+        ({"covariance": "driscoll_kraay", "lags": 2, "small_sample": "none"}, "plm SCC maxlag2"),
+    ],
+)
+def test_covariances_to_the_digits_of_the_table(panel, expected, options, key):
+    error = float(fit(panel, **options).std_error[0])
+    assert error == pytest.approx(expected["panel_seed20240101"]["se"][key], abs=PRINTED)
+
+
+def test_jackknife_is_pyfixests_with_the_right_k(panel, expected):
+    """It printed its value in a process whose hash seed made it count K = 8; the rule counts 24."""
+    error = float(fit(panel, covariance="CR3", jackknife="estimate", small_sample="reghdfe").std_error[0])
+    value = expected["panel_seed20240101"]["se"]["pyfixest CRV3"]
+    assert error == pytest.approx(value * np.sqrt((4828 - 8) / (4828 - 24)), rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "dof"),
+    [
+        ("unit", [105.474602904921, 15.7137219611576, 170.751276315880]),
+        ("prov", [23.0859629410508, 11.1525505469785, 25.7007047461411]),
+    ],
+)
+def test_satterthwaite_degrees_of_freedom_are_clubsandwichs(panel, cluster, dof):
+    np.testing.assert_allclose(fit(panel, covariance="CR2", cluster=cluster).dof[:3], dof, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_clusters_of_periods_are_clubsandwichs(panel):
+    found = fit(panel, covariance="CR2", cluster="period")
+    np.testing.assert_allclose(
+        found.std_error[:3], [0.00628880724335412, 0.00186496850343349, 0.00394214744929677], rtol=1e-9
+    )
+    np.testing.assert_allclose(found.dof[:3], [13.91560166954943, 9.36287392879178, 12.89322310444624], rtol=1e-8)
+
+
+@pytest.mark.parametrize(("multiway", "value"), [("min", 0.0076229), ("conventional", 0.0075477)])
+def test_two_way_clustering(panel, multiway, value):
+    found = fit(panel, cluster=("unit", "period"), multiway=multiway)
+    assert float(found.std_error[0]) == pytest.approx(value, abs=5e-8)
+    assert float(found.dof) == 16
 
 
 @pytest.mark.parametrize(("ours", "theirs"), R2.items())
@@ -97,6 +165,12 @@ def test_without_controls(panel, expected):
         ({"cluster": None, "covariance": "HC1"}, "HC1"),
         ({"cluster": "unit"}, "firm"),
         ({"cluster": "period"}, "year"),
+        ({"cluster": ("unit", "period"), "multiway": "white"}, "both"),
+        (
+            {"cluster": ("unit", "period"), "multiway": "conventional"},
+            "both sandwich default = fixest G_df conventional",
+        ),
+        ({"cluster": ("unit", "period")}, "fixest G_df=min"),
     ],
 )
 def test_petersen_pooled(folder, expected, options, key):
@@ -114,6 +188,28 @@ def test_grunfeld_two_way(folder, expected):
     estimate = FixedEffects(Spec("inv", "value", ("capital",), small_sample="plm")).estimate(panel)
     np.testing.assert_allclose(estimate.coef[:2], expected["Grunfeld_twoways"]["coef"], atol=5e-8)
     np.testing.assert_allclose(estimate.std_error[:2], expected["Grunfeld_twoways"]["CR1S"], atol=5e-9)
+
+
+@pytest.mark.parametrize(("covariance", "dof"), [("CR2", [2.38867112030871, 1.84346038045656]), ("CR3", [9.0, 9.0])])
+def test_grunfeld_leverage(folder, expected, covariance, dof):
+    """The degrees of freedom of CR2 are clubSandwich 0.5.8's, on plm and on lm with dummies alike."""
+    frame = pd.read_csv(folder / "Grunfeld.csv").rename(columns=str.lower)
+    panel = cube(frame[["firm", "year", "inv", "value", "capital"]], "firm", "year")
+    found = FixedEffects(Spec("inv", "value", ("capital",), covariance=covariance)).estimate(panel)
+    np.testing.assert_allclose(found.std_error[:2], expected["Grunfeld_twoways"][covariance], rtol=6e-7)
+    np.testing.assert_allclose(found.term_dof[:2], dof, rtol=1e-9)
+
+
+def test_weights_and_gaps(folder):
+    """R: sandwich 3.0-2 on lm with dummies and weights."""
+    frame = pd.read_csv(folder / "Grunfeld.csv").rename(columns=str.lower).drop([2, 46, 47, 149])
+    frame["w"] = 1.0 + (np.arange(1, len(frame) + 1) % 5) / 4.0
+    panel = cube(frame[["firm", "year", "inv", "value", "capital", "w"]], "firm", "year")
+    panel = panel.reweight(np.nan_to_num(panel.column("w")))
+    spec = Spec("inv", "value", ("capital",))
+    found = {kind: FixedEffects(replace(spec, covariance=kind)).estimate(panel) for kind in ("HC2", "HC3")}
+    np.testing.assert_allclose(found["HC2"].std_error[:2], [0.0173576613229783, 0.0657651555020994], rtol=1e-9)
+    np.testing.assert_allclose(found["HC3"].std_error[:2], [0.0205326617778185, 0.0886040391144122], rtol=1e-9)
 
 
 def test_mpdta_two_way(folder, expected):

@@ -256,3 +256,34 @@ def test_the_page_is_deterministic(whole: tuple[Reader, Path], tmp_path: Path) -
     _, folder = whole
     again = page.build(*everything(), EXHIBITS, tmp_path)
     assert again.read_bytes() == (folder / "index.html").read_bytes()
+
+
+def test_audits_stand_under_the_table(tmp_path):
+    found = {"program": "pyfixest 9.9", "remark": "", "coef_difference": 3e-16, "std_error_difference": None}
+    cells = [results.table03(column) for column in ("1", "2", "3")]
+    cells[0][1]["audit"] = found | {"std_error_difference": 1e-15}
+    cells[1][1]["audit"] = found | {"std_error_difference": 2e-12}
+    cells[2][1]["audit"] = {"program": "", "remark": "CR2"}
+    target = page.build(*results.stored(*cells), {"table03": EXHIBITS["table03"]}, tmp_path)
+    text = Reader(target.read_text(encoding="utf-8")).text("table03")
+    assert (
+        "Audited with pyfixest 9.9: largest difference of a coefficient 3e-16, of a standard error 2e-12. (1), (2)"
+        in text
+    )
+    assert "Not audited: CR2. (3)" in text
+
+
+def test_an_infinite_difference_is_told(tmp_path):
+    """The store writes it as null."""
+    facts = {
+        "program": "p",
+        "remark": "its K of 8 replaced by 24",
+        "coef_difference": None,
+        "std_error_difference": 0.0,
+    }
+    frame, manifest = results.table03("1")
+    target = page.build(
+        *results.stored((frame, manifest | {"audit": facts})), {"table03": EXHIBITS["table03"]}, tmp_path
+    )
+    text = Reader(target.read_text(encoding="utf-8")).text("table03")
+    assert "of a coefficient inf, of a standard error 0e+00 (its K of 8 replaced by 24)." in text

@@ -89,6 +89,25 @@ def test_bottom_of_the_table() -> None:
     assert {"Adj. R² (xtreg)", "Within R² (xtreg)", "Within R² (absorbed)"} <= labels
 
 
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"cluster": ["unit", "province"]}, "clustered by city and province (CR1)."),
+        ({"covariance": "HC3"}, "robust to heteroskedasticity (HC3)."),
+        (
+            {"covariance": "conley", "cutoff_km": 200, "lags": 2, "kernel": None},
+            "of Conley (conley, lags: 2, cut-off: 200 km).",
+        ),
+        ({"covariance": "CR3", "small_sample": "none"}, "clustered by city (CR3, none)."),
+    ],
+)
+def test_the_covariance_and_its_options_are_named(options, note) -> None:
+    frame, facts = results.table03("2")
+    facts["config"]["estimator"]["spec"] = facts["config"]["estimator"]["spec"] | {"covariance": None} | options
+    cells = collect(*results.stored((frame, facts)))["table03"]
+    assert f"Standard errors {note}" in " ".join(regression(cells, title="T", paper=published(None, cells)).notes)
+
+
 def test_effects_that_differ_are_told_apart() -> None:
     frame, facts = results.table03("2")
     pooled = (

@@ -16,87 +16,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.errors import SpecError, one_of
+from syneff.models.estimate import Audit as Audit
 from syneff.models.estimate import Estimate as Estimate
 from syneff.models.estimate import Status as Status
 from syneff.models.estimate import Test as Test
+from syneff.models.spec import Spec as Spec
 from syneff.numerics.batching import map_in_chunks
-from syneff.numerics.covariance import SMALL_SAMPLE
+from syneff.numerics.covariance import Clusters
 from syneff.panel.panel import Panel
 from syneff.runtime import require_float64
 from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
 
-COVARIANCES = ("CR1", "CR0", "HC1", "iid")
-EFFECTS = ("unit", "period")
+FEW_CLUSTERS = 10
+"""Clusters under which their number is remarked on."""
 FITS_AT_A_TIME = 64
 """Fits in one chunk of a generic batch verb: bounds memory, and keeps the arrays of a chunk in the cache."""
 
 
-@dataclass(frozen=True)
-class Spec:
-    """A regression specification, by names.
-
-    Attributes
-    ----------
-    outcome, treatment
-        Columns of the panel.
-    controls
-        Further regressors, in order.
-    instruments
-        Excluded instruments, for two-stage estimators.
-    effects
-        Absorbed effects: any of "unit", "period".
-    cluster
-        "unit", "period" or a trait of the units; None for no clusters.
-    covariance
-        "CR1" (default with clusters), "CR0", "HC1" or "iid" (default without).
-    small_sample
-        The named small-sample rule; see `syneff.numerics.covariance.SMALL_SAMPLE`.
-    """
-
-    outcome: str
-    treatment: str = "treat"
-    controls: tuple[str, ...] = ()
-    instruments: tuple[str, ...] = ()
-    effects: tuple[str, ...] = EFFECTS
-    cluster: str | None = "unit"
-    covariance: str | None = None
-    small_sample: str = "reghdfe"
-
-    def __post_init__(self) -> None:
-        for name in ("controls", "instruments", "effects"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for effect in self.effects:
-            one_of("spec.effects", effect, EFFECTS)
-        if self.covariance is None:
-            object.__setattr__(self, "covariance", "CR1" if self.cluster else "iid")
-        one_of("spec.covariance", self.covariance, COVARIANCES)
-        one_of("spec.small_sample", self.small_sample, SMALL_SAMPLE)
-        if self.clustered and not self.cluster:
-            raise SpecError(
-                f"spec.covariance={self.covariance} needs clusters. Set spec.cluster=unit, or use HC1 or iid."
-            )
-        repeated = [name for name in self.regressors if self.regressors.count(name) > 1 or name == self.outcome]
-        if repeated:
-            raise SpecError(
-                f"{repeated[0]!r} stands more than once among outcome, treatment and controls. "
-                "Name every variable once: change spec.treatment or spec.controls."
-            )
-
-    @property
-    def regressors(self) -> tuple[str, ...]:
-        """Treatment, then controls."""
-        return (self.treatment, *self.controls)
-
-    @property
-    def clustered(self) -> bool:
-        """Whether the covariance is clustered, and the t distribution has one degree of freedom less than clusters."""
-        return str(self.covariance).startswith("CR")
-
-
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["outcome", "regressors", "weights", "cluster", "instruments"],
+    data_fields=["outcome", "regressors", "weights", "cluster", "instruments", "ways", "distances"],
     meta_fields=["names", "n_clusters", "nested"],
 )
 @dataclass(frozen=True)
@@ -112,7 +51,7 @@ class Design:
     weights
         ``[unit period]``; 0 takes a row out.
     cluster
-        ``[unit period]``: number of the cluster, from 0.
+        ``[unit period]``: number of the cluster, from 0; with several cluster names, that of the first.
     instruments
         ``[unit period l]``, possibly none.
     names
@@ -121,6 +60,10 @@ class Design:
         Number of clusters, including any that weights empty.
     nested
         The absorbed effects whose levels never cross clusters.
+    ways
+        The terms of clustering: one, or with several names each of them and all their intersections.
+    distances
+        ``[unit unit]``: kilometres between units, where the covariance needs them.
     """
 
     outcome: UnitPeriod
@@ -131,6 +74,8 @@ class Design:
     names: tuple[str, ...]
     n_clusters: int
     nested: tuple[str, ...] = ()
+    ways: tuple[Clusters, ...] = ()
+    distances: Float[Array, "unit unit"] | None = None
 
 
 class Estimator(ABC):
@@ -180,6 +125,10 @@ class Estimator(ABC):
         estimate = jit_fit(self, self.design(panel))
         return replace(estimate, notes=self.notes(panel, estimate))
 
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Estimate with a program that we did not write; None where no program does it."""
+        return None
+
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say in sentences what the user should know of the fit."""
         omitted = [name for name, coef in zip(estimate.names, np.asarray(estimate.coef), strict=True) if np.isnan(coef)]
@@ -187,6 +136,17 @@ class Estimator(ABC):
         if int(estimate.status) == Status.NO_DEGREES_OF_FREEDOM:
             said.append(
                 f"no standard errors: {int(estimate.nobs)} rows of {int(estimate.n_units)} units leave no degrees of freedom"
+            )
+        clusters = float(estimate.stats.get("n_clusters", np.inf))
+        if self.spec.covariance in ("CR0", "CR1", "CR3") and clusters < FEW_CLUSTERS:
+            said.append(
+                f"only {clusters:g} clusters: with fewer than {FEW_CLUSTERS} such standard errors can be far too small; use "
+                "the wild cluster bootstrap, which then enumerates all draws, or spec.covariance=CR2"
+            )
+        negative = float(estimate.stats.get("negative_eigenvalues", 0.0))
+        if negative > 0:
+            said.append(
+                f"the covariance was not positive semi-definite: its {negative:g} negative eigenvalues were set to zero"
             )
         return tuple(said)
 

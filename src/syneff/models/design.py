@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
-from syneff.errors import DataError, SpecError, unknown_name
+from syneff.errors import DataError
 from syneff.models.base import Design, Spec
+from syneff.models.clusters import check_lags, clusters_of, distances_of
 from syneff.panel.panel import Panel
 from syneff.panel.schema import check_treatment
 from syneff.typing import UnitPeriod
@@ -96,16 +96,19 @@ def build_design(panel: Panel, spec: Spec) -> Design:
         stacked = [np.where(inside, panel.column(name), 0.0) for name in names]
         return np.stack(stacked, axis=-1) if stacked else np.zeros((*inside.shape, 0))
 
-    cluster = _cluster(panel, spec)
+    check_lags(panel, spec)
+    ways = clusters_of(panel, spec, inside)
     return Design(
         outcome=jnp.asarray(cube((spec.outcome,))[:, :, 0]),
         regressors=jnp.asarray(cube(spec.regressors)),
         weights=jnp.asarray(sample.weights, dtype=float),
-        cluster=jnp.asarray(cluster),
+        cluster=ways[0].codes,
         instruments=jnp.asarray(cube(spec.instruments)),
         names=spec.regressors,
-        n_clusters=int(cluster.max()) + 1,
-        nested=_nested(cluster, spec),
+        n_clusters=ways[0].count,
+        nested=tuple(name for name in spec.effects if spec.cluster and any(name in way.whole for way in ways)),
+        ways=ways,
+        distances=distances_of(panel, spec, inside),
     )
 
 
@@ -145,31 +148,3 @@ def _check_rows(panel: Panel, spec: Spec, inside: np.ndarray) -> None:
                 f"column {name!r} is {values[0]:g} on all {values.size} rows of the sample, so nothing can be estimated. "
                 "Check the column, or the rows that steps and missing values leave."
             )
-
-
-def _cluster(panel: Panel, spec: Spec) -> np.ndarray:
-    units, periods = panel.shape
-    if spec.cluster in (None, "unit"):
-        codes = np.arange(units)
-    elif spec.cluster == "period":
-        return np.tile(np.arange(periods), (units, 1))
-    elif spec.cluster in panel.traits:
-        trait = panel.traits[str(spec.cluster)]
-        empty = np.flatnonzero(pd.isna(trait) & panel.sample.any(axis=1))
-        if empty.size:
-            names = ", ".join(panel.names[unit] for unit in empty[:5]) + (", ..." if empty.size > 5 else "")
-            raise DataError(
-                f"spec.cluster={spec.cluster}: {empty.size} units have no value: {names}. Fill the trait, or cluster by unit."
-            )
-        codes = np.unique(trait.astype(str), return_inverse=True)[1]
-    else:
-        raise SpecError(unknown_name("spec.cluster", spec.cluster, ["unit", "period", *panel.traits]))
-    return np.repeat(codes[:, None], periods, axis=1)
-
-
-def _nested(cluster: np.ndarray, spec: Spec) -> tuple[str, ...]:
-    """Effects whose levels lie within one cluster each; without clusters, none."""
-    if not spec.cluster:
-        return ()
-    constant = {"unit": (cluster == cluster[:, :1]).all(), "period": (cluster == cluster[:1]).all()}
-    return tuple(effect for effect in spec.effects if constant[effect])

@@ -46,6 +46,10 @@ class Test:
     __test__ = False
 
 
+AUDIT_TOLERANCE = 1e-8
+"""Relative difference from which on an audit disagrees."""
+
+
 class Status(IntEnum):
     """How a fit ended."""
 
@@ -72,7 +76,7 @@ class Estimate:
     nobs, n_units, n_periods
         Rows, units and periods of positive weight.
     dof
-        Degrees of freedom of the t statistics.
+        Degrees of freedom of the t statistics: one number, or one a term ``[k]``; see `term_dof`.
     stats
         Scalars, or vectors over terms, by name: R2 variants, sums of squares, support.
     status
@@ -94,7 +98,7 @@ class Estimate:
     nobs: Float[Array, "*batch"]
     n_units: Float[Array, "*batch"]
     n_periods: Float[Array, "*batch"]
-    dof: Float[Array, "*batch"]
+    dof: Float[Array, "*batch"] | Float[Array, "*batch k"]
     stats: Mapping[str, Array]
     status: Int[Array, "*batch"]
     names: tuple[str, ...]
@@ -108,6 +112,12 @@ class Estimate:
         """Square roots of the diagonal of `cov`."""
         return jnp.sqrt(jnp.diagonal(self.cov, axis1=-2, axis2=-1))
 
+    @property
+    def term_dof(self) -> Float[Array, "*batch k"]:
+        """Degrees of freedom of each term."""
+        dof = self.dof if self.dof.ndim == self.coef.ndim else self.dof[..., None]
+        return jnp.broadcast_to(dof, self.coef.shape)
+
     def frame(self, confidence: float = 0.95) -> pd.DataFrame:
         """Return one row a term and one row a test.
 
@@ -116,9 +126,9 @@ class Estimate:
         confidence
             Level of the intervals, which use the t distribution with `dof` degrees of freedom.
         """
-        estimate, error = np.asarray(self.coef), np.asarray(self.std_error)
-        statistic, pvalue = _t_test(estimate, error, np.asarray(self.dof))
-        half = special.stdtrit(np.asarray(self.dof), 0.5 + confidence / 2) * error
+        estimate, error, dof = np.asarray(self.coef), np.asarray(self.std_error), np.asarray(self.term_dof)
+        statistic, pvalue = _t_test(estimate, error, dof)
+        half = special.stdtrit(dof, 0.5 + confidence / 2) * error
         terms = pd.DataFrame(
             {
                 "outcome": self.outcome,
@@ -132,7 +142,7 @@ class Estimate:
                 "nobs": int(self.nobs),
                 "n_units": int(self.n_units),
                 "n_periods": int(self.n_periods),
-                "dof": float(self.dof),
+                "dof": dof,
             }
         )
         return pd.concat([terms, *(self._test_row(test) for test in self.tests)], ignore_index=True)
@@ -142,7 +152,7 @@ class Estimate:
         if self.draws is None:
             return None
         estimate, error = np.asarray(self.draws.coef), np.asarray(self.draws.std_error)
-        statistic, pvalue = _t_test(estimate, error, np.asarray(self.draws.dof)[:, None])
+        statistic, pvalue = _t_test(estimate, error, np.asarray(self.draws.term_dof))
         draws, terms = estimate.shape
         return pd.DataFrame(
             {
@@ -172,6 +182,63 @@ class Estimate:
                 "dof": [float(test.dof)],
             }
         )
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An estimate beside that of a program that we did not write.
+
+    Attributes
+    ----------
+    program
+        Name and version of the program; empty if nothing could be compared.
+    terms
+        The terms that both report.
+    coef, std_error
+        Ours.
+    other_coef, other_std_error
+        Theirs.
+    rows, other_rows
+        Rows of the sample, ours and theirs.
+    remark
+        What was done to their numbers; or in one word what they cannot do.
+    """
+
+    program: str = ""
+    terms: tuple[str, ...] = ()
+    coef: tuple[float, ...] = ()
+    std_error: tuple[float, ...] = ()
+    other_coef: tuple[float, ...] = ()
+    other_std_error: tuple[float, ...] = ()
+    rows: int = 0
+    other_rows: int = 0
+    remark: str = ""
+
+    @property
+    def coef_difference(self) -> float:
+        """Largest difference of a coefficient, relative to it or to its standard error, whichever is larger."""
+        scale = np.maximum(np.abs(self.other_coef), self.other_std_error)
+        return _largest(np.asarray(self.coef) - np.asarray(self.other_coef), scale)
+
+    @property
+    def std_error_difference(self) -> float:
+        """Largest relative difference of a standard error."""
+        return _largest(np.asarray(self.std_error) - np.asarray(self.other_std_error), np.asarray(self.other_std_error))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether rows, coefficients and standard errors are the same up to `AUDIT_TOLERANCE`."""
+        differences = (self.coef_difference, self.std_error_difference)
+        return self.rows == self.other_rows and max(differences) <= AUDIT_TOLERANCE
+
+
+def _largest(difference: np.ndarray, scale: np.ndarray) -> float:
+    """Return the largest ratio; a number beside none is infinitely different, two that are none agree."""
+    if difference.size == 0:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(difference == 0, 0.0, np.abs(difference) / scale)
+    return float(np.nan_to_num(ratio, nan=np.inf).max())
 
 
 def _t_test(estimate: np.ndarray, error: np.ndarray, dof: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

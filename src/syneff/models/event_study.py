@@ -136,7 +136,8 @@ def wald_test(name: str, estimate: Estimate, terms: Int[np.ndarray, " term"]) ->
 
     .. math:: F = b' V^{+} b / q \sim F(q, \text{dof})
 
-    Collinear terms (NaN) do not count; ``q`` is the rank of ``V``.
+    Collinear terms (NaN) do not count; ``q`` is the rank of ``V``. Where each term has degrees of freedom of its own, the
+    fewest are taken.
 
     Parameters
     ----------
@@ -158,8 +159,9 @@ def wald_test(name: str, estimate: Estimate, terms: Int[np.ndarray, " term"]) ->
     projected = vectors.T @ (coef / scale)
     quadratic = jnp.where(positive, projected**2 / jnp.where(positive, values, 1.0), 0.0).sum()
     statistic = quadratic / jnp.maximum(rank, 1.0)
-    pvalue = f_survival(statistic, rank, estimate.dof)
-    return Test(jnp.where(rank > 0, statistic, jnp.nan), rank, estimate.dof, pvalue, name)
+    dof = jnp.nanmin(estimate.term_dof[terms])
+    pvalue = f_survival(statistic, rank, dof)
+    return Test(jnp.where(rank > 0, statistic, jnp.nan), rank, dof, pvalue, name)
 
 
 def f_survival(

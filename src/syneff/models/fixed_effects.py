@@ -26,16 +26,11 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
-from syneff.models.base import Design, Estimate, Estimator, Spec, Status
+from syneff.models.audit import audit_fixed_effects
+from syneff.models.base import Audit, Design, Estimate, Estimator, Spec, Status
+from syneff.models.covariances import Fit, has_closed_form, uncertainty
 from syneff.models.design import build_design, sample_of
-from syneff.numerics.covariance import (
-    Counts,
-    cluster_sums,
-    clustered,
-    heteroskedastic,
-    homoskedastic,
-    small_sample_factor,
-)
+from syneff.numerics.covariance import Counts, cluster_sums, small_sample_factor
 from syneff.numerics.least_squares import (
     Absorption,
     LeastSquares,
@@ -77,17 +72,19 @@ class FixedEffects(Estimator):
         coef, influence = _with_constants(design, regressors, fit, list(constants.values()))
         kept = jnp.concatenate([fit.kept, jnp.ones(len(constants), bool)])
         status = _status(kept, counts, self.spec.clustered)
-        cov = self._covariance(design, influence, fit.residuals, counts)
+        uncertain = uncertainty(
+            self.spec, design, Fit(influence, fit.residuals, regressors, fit.inverse, absorbed), counts
+        )
         # A saturated fit has residuals of rounding size: its standard errors would be machine zeros with stars.
-        cov = jnp.where(status == int(Status.NO_DEGREES_OF_FREEDOM), jnp.nan, cov)
+        cov = jnp.where(status == int(Status.NO_DEGREES_OF_FREEDOM), jnp.nan, uncertain.cov)
         return Estimate(
             coef=jnp.where(kept, coef, jnp.nan),
             cov=jnp.where(kept[:, None] & kept[None, :], cov, jnp.nan),
             nobs=counts.rows,
             n_units=absorbed.n_units,
             n_periods=absorbed.n_periods,
-            dof=self._dof(counts),
-            stats=_r2(design, outcome, fit.residuals, absorbed, counts),
+            dof=uncertain.dof,
+            stats=_r2(design, outcome, fit.residuals, absorbed, counts) | uncertain.stats,
             status=status,
             names=(*design.names, *constants),
             outcome=self.spec.outcome,
@@ -115,6 +112,8 @@ class FixedEffects(Estimator):
         Estimate
             With leading axis ``draw`` and the treatment as its only term; NaN where effects and controls explain it.
         """
+        if not has_closed_form(self.spec):
+            return super().fit_treatments(design, treatments)
         weights = design.weights
         absorbed = absorption(weights, self.spec.effects)
         outcome = absorb(design.outcome[:, :, None], absorbed)[:, :, 0]
@@ -136,6 +135,10 @@ class FixedEffects(Estimator):
         short = _status(kept, counts, self.spec.clustered) == int(Status.NO_DEGREES_OF_FREEDOM)
         variance = jnp.where(short, jnp.nan, variance)
         return self._batch(coef, variance, kept, absorbed, counts)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Estimate with pyfixest; see `syneff.models.audit`."""
+        return audit_fixed_effects(panel, self.spec, estimate)
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say which rows were left out and which regressors omitted."""
@@ -164,23 +167,11 @@ class FixedEffects(Estimator):
 
     def _counts(self, design: Design, absorbed: Absorption, regressors: Float[Array, ""]) -> Counts:
         inside = design.weights > 0
-        clusters = (cluster_sums(inside.astype(float), design.cluster, design.n_clusters) > 0).sum().astype(float)
+        clusters = jnp.stack([way.occupied(design.weights) for way in design.ways]).min()
         levels = {"unit": absorbed.n_units, "period": absorbed.n_periods}
         nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros(()))
+        nested = nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0))
         return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
-
-    def _covariance(
-        self, design: Design, influence: Float[Array, "unit period term"], residuals: UnitPeriod, counts: Counts
-    ) -> Float[Array, "term term"]:
-        free = counts.rows - counts.parameters
-        if self.spec.covariance == "iid":
-            variance = (design.weights * residuals**2).sum() / free
-            return homoskedastic(influence, design.weights, variance)
-        if self.spec.covariance == "HC1":
-            return heteroskedastic(influence, residuals) * counts.rows / free
-        meat = clustered(influence, residuals, design.cluster, design.n_clusters)
-        rule = "none" if self.spec.covariance == "CR0" else self.spec.small_sample
-        return meat * small_sample_factor(rule, counts)
 
     def _variances(
         self,
@@ -198,8 +189,7 @@ class FixedEffects(Estimator):
         if self.spec.covariance == "HC1":
             return (scores**2).sum((0, 1)) * counts.rows / free
         sums = cluster_sums(scores, design.cluster, design.n_clusters)
-        rule = "none" if self.spec.covariance == "CR0" else self.spec.small_sample
-        return (sums**2).sum(0) * small_sample_factor(rule, counts)
+        return (sums**2).sum(0) * small_sample_factor(self.spec.rule, counts)
 
     def _dof(self, counts: Counts) -> Float[Array, ""]:
         return counts.clusters - 1.0 if self.spec.clustered else counts.rows - counts.parameters

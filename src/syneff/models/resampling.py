@@ -173,7 +173,7 @@ def randomisation(actual: Estimate, drawn: Estimate, term: str) -> tuple[Test, d
     value, t_value = float(actual.coef[which]), float(actual.coef[which] / actual.std_error[which])
     estimated = np.isfinite(np.asarray(drawn.std_error[:, place]))
     draws, errors = np.asarray(drawn.coef[:, place])[estimated], np.asarray(drawn.std_error[:, place])[estimated]
-    n, t_draws, dof = draws.size, draws / errors, np.asarray(drawn.dof)[estimated]
+    n, t_draws, dof = draws.size, draws / errors, np.asarray(drawn.term_dof[:, place])[estimated]
     # A draw equal to the estimate up to rounding counts as a tie: such draws occur in small samples.
     slack = abs(value) * 1e-12
 

@@ -87,6 +87,24 @@ class Section:
         found = [(label, texts) for label, texts in tests + counts if any(texts)]
         return [(label, texts[:1] if len(set(texts)) == 1 else texts) for label, texts in found]
 
+    @property
+    def audits(self) -> list[str]:
+        """What other programs said of the estimates, a sentence each; nothing where nobody asked."""
+        return [f"{text} {columns}".strip() for text, columns in self._audits()]
+
+    def _audits(self) -> list[tuple[str, str]]:
+        groups: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            if audit := cell.manifest.get("audit"):
+                groups.setdefault((audit["program"], audit["remark"]), []).append(cell)
+        return [
+            (
+                _audit(*key, cells),
+                "" if len(cells) == len(self.cells) else ", ".join(f"({each.column})" for each in cells),
+            )
+            for key, cells in groups.items()
+        ]
+
     def shows(self, kind: str) -> bool:
         """Whether the table has lines of a kind."""
         return any(line.kind == kind for line in self.table.lines)
@@ -214,6 +232,20 @@ def _scalars(cells: Sequence[Cell], name: str) -> list[str]:
         return texts
     found = Counter(sorted(filter(None, texts), reverse=True))
     return [", ".join(f"{text} ({count} cells)" for text, count in found.items())]
+
+
+def _audit(program: str, remark: str, cells: Sequence[Cell]) -> str:
+    """Word the audits of some cells: how far the worst of them is from the other program."""
+    if not program:
+        return f"Not audited: {remark}."
+    largest = {
+        name: max(math.inf if (found := cell.manifest["audit"][name]) is None else found for cell in cells)
+        for name in ("coef_difference", "std_error_difference")
+    }
+    return (
+        f"Audited with {program}: largest difference of a coefficient {largest['coef_difference']:.0e}, "
+        f"of a standard error {largest['std_error_difference']:.0e}{f' ({remark})' if remark else ''}."
+    )
 
 
 def provenance(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:

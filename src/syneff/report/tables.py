@@ -33,7 +33,20 @@ CONVENTIONS = (
     "R² and constants: xtreg counts period dummies as regressors, as the paper does; absorbed leaves all fixed effects out; "
     "overall counts them in; reghdfe's constant is the mean outcome less the fitted regressors."
 )
-OTHER_ERRORS = {"HC1": "robust to heteroskedasticity (HC1)", "iid": "for independent, homoskedastic errors (iid)"}
+OTHER_ERRORS = {
+    **dict.fromkeys(("HC1", "HC2", "HC3"), "robust to heteroskedasticity"),
+    "iid": "for independent, homoskedastic errors",
+    "driscoll_kraay": "of Driscoll and Kraay",
+    "conley": "of Conley",
+}
+ERROR_OPTIONS = {
+    "small_sample": "{}",
+    "multiway": "G: {}",
+    "jackknife": "jackknife around the {}",
+    "lags": "lags: {}",
+    "cutoff_km": "cut-off: {} km",
+    "kernel": "{} kernel",
+}
 CLUSTERS = {"unit": "city", "period": "year"}
 MOMENTS = {"n": "N", "mean": "Mean", "sd": "SD", "min": "Min", "max": "Max"}
 
@@ -243,12 +256,12 @@ def error_notes(cells: Sequence[Cell]) -> tuple[str, ...]:
         spec = specification(cell.manifest.get("config", {}))
         if spec:
             covariance = spec.get("covariance") or ("CR1" if spec.get("cluster") else "iid")
+            kind = OTHER_ERRORS.get(covariance, "")
             if covariance.startswith("CR"):
-                kind = f"clustered by {CLUSTERS.get(spec['cluster'], spec['cluster'])}"
-                rule = [covariance, *([str(spec["small_sample"])] if spec.get("small_sample") else [])]
-                notes.append(f"Standard errors {kind} ({', '.join(rule)}).")
-            else:
-                notes.append(f"Standard errors {OTHER_ERRORS.get(covariance, covariance)}.")
+                names = [spec["cluster"]] if isinstance(spec["cluster"], str) else spec["cluster"]
+                kind = f"clustered by {' and '.join(CLUSTERS.get(name, name) for name in names)}"
+            options = [form.format(spec[key]) for key, form in ERROR_OPTIONS.items() if spec.get(key) is not None]
+            notes.append(f"Standard errors {kind} ({', '.join([covariance, *options])}).")
     return tuple(dict.fromkeys(notes))
 
 
