@@ -106,6 +106,7 @@ def build_design(panel: Panel, spec: Spec) -> Design:
         names=spec.regressors,
         n_clusters=int(cluster.max()) + 1,
         nested=_nested(cluster, spec),
+        balanced=_is_product(sample.weights),
     )
 
 
@@ -173,3 +174,9 @@ def _nested(cluster: np.ndarray, spec: Spec) -> tuple[str, ...]:
         return ()
     constant = {"unit": (cluster == cluster[:, :1]).all(), "period": (cluster == cluster[:1]).all()}
     return tuple(effect for effect in spec.effects if constant[effect])
+
+
+def _is_product(weights: np.ndarray) -> bool:
+    """Say whether weights are a unit's times a period's: a balanced sample, rows of a unit or period all in or all out."""
+    product = np.outer(weights.sum(1), weights.sum(0)) / weights.sum()
+    return np.allclose(weights, product, rtol=1e-13, atol=0.0)
