@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError, one_of
-from syneff.models.base import Estimate, Test
+from syneff.models.base import Design, Estimate, Test
 from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling.draws import check_draws, resampled_clusters, run_draws
+from syneff.models.resampling.draws import Resampled, check_draws, resampled_clusters, run_draws
 from syneff.models.resampling.intervals import LEVEL, monte_carlo_error
 from syneff.numerics.wild import WildForms, wild_forms, wild_statistics
 from syneff.panel.panel import Panel
@@ -53,7 +53,7 @@ class WildClusterBootstrap:
         "rademacher" (signs), "webb" (six points, for few clusters), "mammen" (two points, skewed) or "normal".
     variant
         "11" (raw residuals, CV1 variance), "31" (residuals that leave the cluster out), "13" (CV3 variance) or "33" (both).
-    null
+    null_value
         The value that the hypothesis gives the coefficient.
     enumerate
         Use all sign vectors: None where there are at most 2^12, False never, True always.
@@ -66,7 +66,7 @@ class WildClusterBootstrap:
     impose_null: bool = True
     weights: str = "rademacher"
     variant: str = "11"
-    null: float = 0.0
+    null_value: float = 0.0
     enumerate: bool | None = None
     chunk: int | None = None
 
@@ -111,41 +111,43 @@ class WildClusterBootstrap:
         clusters = resampled_clusters("WildClusterBootstrap", panel, design, spec)
         count = len(clusters.names)
         exact = self._enumerates(count)
-        forms = wild_forms(
-            design.outcome - self.null * design.regressors[:, :, 0],
-            design.regressors,
-            design.weights,
-            jnp.asarray(clusters.codes),
-            n_clusters=count,
-            effects=spec.effects,
-            impose_null=self.impose_null,
-            variant=self.variant,
-        )
+        forms = self._forms(design, clusters)
         rule = "enumerated" if exact else self.weights
         total = 2**count if exact else self.draws
         step = partial(_step, rule, count)
         parts = run_draws(step, (forms, key_for(seed, name)), total, chunk=self.chunk or CHUNK, of="wild draws")
-        factor = self._factor(actual, np.asarray(forms.actual), count)
-        bootstrap = _Bootstrap(
-            parts,
-            float(actual.coef[0]),
-            float(np.sqrt(factor * np.sum(np.asarray(forms.actual) ** 2))),
-            factor,
-            self.null,
-            exact,
-        )
-        test, stats = bootstrap.test(self.impose_null)
-        said = f"{total:,} sign vectors, all there are" if exact else f"{total:,} draws of {self.weights} weights"
-        error = "" if exact else f", Monte-Carlo error {float(test.error):.2g}"
-        named = (
-            f"wild cluster bootstrap ({'WCR' if self.impose_null else 'WCU'}-{self.variant}, {count} clusters, {said})"
-        )
+        deviations = np.asarray(forms.actual)
+        factor = self._factor(actual, deviations, count)
+        error = float(np.sqrt(factor * (deviations**2).sum()))
+        bootstrap = _Bootstrap(parts, float(actual.coef[0]), error, factor, self.null_value, exact)
+        test, stats = bootstrap.test()
+        said = self._note(test, count, total, exact=exact)
+        warned = () if exact else clusters.notes
         return replace(
             actual,
             draws=_draws(actual, parts, factor),
             tests=(*actual.tests, test),
             stats={**actual.stats, **stats},
-            notes=(*actual.notes, *(() if exact else clusters.notes), f"{named}: p = {float(test.pvalue):.4g}{error}"),
+            notes=(*actual.notes, *warned, said),
+        )
+
+    def _note(self, test: Test, count: int, draws: int, *, exact: bool) -> str:
+        """Say what was drawn, and the p-value with its Monte-Carlo error."""
+        name = f"{'WCR' if self.impose_null else 'WCU'}-{self.variant}"
+        drawn = f"{draws:,} sign vectors, all there are" if exact else f"{draws:,} draws of {self.weights} weights"
+        error = "" if exact else f", Monte-Carlo error {float(test.error):.2g}"
+        return f"wild cluster bootstrap ({name}, {count} clusters, {drawn}): p = {float(test.pvalue):.4g}{error}"
+
+    def _forms(self, design: Design, clusters: Resampled) -> WildForms:
+        return wild_forms(
+            design.outcome - self.null_value * design.regressors[:, :, 0],
+            design.regressors,
+            design.weights,
+            jnp.asarray(clusters.codes),
+            n_clusters=len(clusters.names),
+            effects=self.model.spec.effects,
+            impose_null=self.impose_null,
+            variant=self.variant,
         )
 
     def _enumerates(self, count: int) -> bool:
@@ -212,7 +214,7 @@ class _Bootstrap:
             inner, outer = (middle, outer) if self.pvalue(middle) > 1.0 - LEVEL else (inner, middle)
         return 0.5 * (inner + outer)
 
-    def test(self, impose_null: bool) -> tuple[Test, dict[str, Array]]:
+    def test(self) -> tuple[Test, dict[str, Array]]:
         two_sided, greater, less = (self.pvalue(self.null, side) for side in (0, 1, -1))
         found = np.isfinite(self.error) and np.isfinite(self.value)
         drawn = int(np.isfinite(self.statistics(self.null)).sum())
