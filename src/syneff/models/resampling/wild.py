@@ -139,7 +139,7 @@ class WildClusterBootstrap:
         return f"wild cluster bootstrap ({name}, {count} clusters, {drawn}): p = {float(test.pvalue):.4g}{error}"
 
     def _forms(self, design: Design, clusters: Resampled) -> WildForms:
-        return wild_forms(
+        forms: WildForms = wild_forms(
             design.outcome - self.null_value * design.regressors[:, :, 0],
             design.regressors,
             design.weights,
@@ -149,6 +149,7 @@ class WildClusterBootstrap:
             impose_null=self.impose_null,
             variant=self.variant,
         )
+        return forms
 
     def _enumerates(self, count: int) -> bool:
         if self.enumerate is not None and self.enumerate and count > ENUMERATED:
