@@ -17,7 +17,7 @@ import numpy as np
 
 from syneff.errors import SpecError
 from syneff.models.base import Design, Estimate, Estimator
-from syneff.models.resampling.draws import Resampled, narrow, on_device, resampled_clusters, run_draws
+from syneff.models.resampling.draws import Resampled, narrow, resampled_clusters, run_draws
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Int
 
@@ -86,8 +86,8 @@ class Jackknife:
 def leave_one_out(model: Estimator, design: Design, clusters: Resampled, *, chunk: int | None) -> Estimate:
     """Return the estimates without each cluster, with leading axis ``cluster``."""
     common = (design, jnp.asarray(clusters.codes))
-    found = run_draws(partial(_step, model), common, len(clusters.names), chunk=chunk, of="clusters left out")
-    return on_device(found)
+    found: Estimate = run_draws(partial(_step, model), common, len(clusters.names), chunk=chunk, of="clusters left out")
+    return found
 
 
 @partial(jax.jit, static_argnums=0)
