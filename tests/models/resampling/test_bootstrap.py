@@ -43,7 +43,7 @@ def test_pairs_are_refits_with_copies_of_their_own(cluster, missing):
     estimate = PairsBootstrap(model, draws=4).estimate(panel, seed=3, name="b")
     codes = np.asarray(model.design(panel).cluster[:, 0])
     for draw, key in enumerate(draw_keys(key_for(3, "b"), jnp.arange(4))):
-        copies = np.asarray(draw_copies(key, codes.max() + 1)).astype(int)
+        copies = np.asarray(draw_copies(key, int(codes.max()) + 1)).astype(int)
         pairs = [(unit, (code, copy)) for unit, code in enumerate(codes) for copy in range(copies[code])]
         clusters = np.unique([f"{each}" for _, each in pairs], return_inverse=True)[1]
         coef, error = refit(panel, [unit for unit, _ in pairs], clusters)

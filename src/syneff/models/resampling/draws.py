@@ -96,8 +96,8 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
     filled = np.zeros(cluster.shape[0], dtype=int)
     filled[sampled] = codes
     first = [int(np.flatnonzero(sampled)[np.argmax(codes == each)]) for each in range(levels.size)]
-    by_trait = spec.cluster in panel.traits
-    names = tuple(str(panel.traits[str(spec.cluster)][unit]) if by_trait else panel.names[unit] for unit in first)
+    labels = panel.traits.get(str(spec.cluster), panel.names)
+    names = tuple(str(labels[unit]) for unit in first)
     return Resampled(filled, names, few_clusters(levels.size))
 
 

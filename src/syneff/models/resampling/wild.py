@@ -34,7 +34,7 @@ WEIGHTS = ("rademacher", "webb", "mammen", "normal")
 VARIANTS = ("11", "13", "31", "33")
 ENUMERATED = 12
 """Clusters up to which all sign vectors are enumerated: 4,096."""
-CHUNK = 512
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
