@@ -33,11 +33,17 @@ if TYPE_CHECKING:
     from syneff.models.description import Describe as Describe
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
+    from syneff.models.resampling import Jackknife as Jackknife
+    from syneff.models.resampling import PairsBootstrap as PairsBootstrap
     from syneff.models.resampling import Placebo as Placebo
+    from syneff.models.resampling import PlaceboInTime as PlaceboInTime
+    from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
 
 _HOMES = {
+    "BayesianBootstrap": "syneff.models.resampling",
     "DataError": "syneff.errors",
     "Describe": "syneff.models.description",
     "DeviceError": "syneff.errors",
@@ -45,13 +51,17 @@ _HOMES = {
     "EventStudy": "syneff.models.event_study",
     "Experiment": "syneff.experiment",
     "FixedEffects": "syneff.models.fixed_effects",
+    "Jackknife": "syneff.models.resampling",
+    "PairsBootstrap": "syneff.models.resampling",
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",
+    "PlaceboInTime": "syneff.models.resampling",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
     "Variable": "syneff.panel.panel",
+    "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",
     "metafrontier": "syneff.measure.metafrontier",
     "directional_distance": "syneff.measure.directional",

@@ -2,8 +2,9 @@
 
 An estimator is two functions: ``design`` (host code, where names become arrays and every user error is raised) and ``fit``
 (pure array code, safe under ``jit`` and ``vmap``). A draw of a resampling scheme changes exactly one of three arrays of a
-design, the treatment, the unit weights or the outcome, so there are three batch verbs. This module gives each a generic
-default, ``map_in_chunks(vmap(fit))``; an estimator overrides one only where algebra is faster.
+design, the treatment, the unit weights or the outcome, so there are three batch verbs, and two more for draws of a special
+kind: treatments that follow a few paths, and weights that count copies. This module gives each a generic default,
+``map_in_chunks(vmap(fit))``; an estimator overrides one only where algebra is faster.
 """
 
 from abc import ABC, abstractmethod
@@ -36,7 +37,7 @@ FITS_AT_A_TIME = 64
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["outcome", "regressors", "weights", "cluster", "instruments", "ways", "distances"],
-    meta_fields=["names", "n_clusters", "nested"],
+    meta_fields=["names", "n_clusters", "nested", "balanced"],
 )
 @dataclass(frozen=True)
 class Design:
@@ -64,6 +65,8 @@ class Design:
         The terms of clustering: one, or with several names each of them and all their intersections.
     distances
         ``[unit unit]``: kilometres between units, where the covariance needs them.
+    balanced
+        Whether the weights are a product of a unit's and a period's, so that two-way effects are plain means.
     """
 
     outcome: UnitPeriod
@@ -76,6 +79,7 @@ class Design:
     nested: tuple[str, ...] = ()
     ways: tuple[Clusters, ...] = ()
     distances: Float[Array, "unit unit"] | None = None
+    balanced: bool = False
 
 
 class Estimator(ABC):
@@ -101,9 +105,24 @@ class Estimator(ABC):
         """Estimate under each treatment ``[draw unit period]``."""
         return _map_fits(lambda each: self.fit(self.with_treatment(design, each)), treatments)
 
+    def fit_paths(
+        self, design: Design, paths: Float[Array, "path period"], assigned: Int[Array, "draw unit"]
+    ) -> Estimate:
+        """Estimate under treatments that give each unit one of a few paths, by its number ``[draw unit]``."""
+        return self.fit_treatments(design, paths[assigned])
+
     def fit_weights(self, design: Design, weights: Float[Array, "draw unit"]) -> Estimate:
         """Estimate with the design's weights times each vector of unit weights ``[draw unit]``."""
         return _map_fits(lambda each: self.fit(replace(design, weights=design.weights * each[:, None])), weights)
+
+    def fit_copies(self, design: Design, copies: Float[Array, "draw unit"]) -> Estimate:
+        """Estimate on as many copies of each unit ``[draw unit]``, every copy a unit and a cluster of its own.
+
+        Coefficients are those of weights. Standard errors are not, since a weight of 2 is one cluster that counts twice, so
+        here they are NaN; an estimator that knows those of copies overrides this.
+        """
+        weighted = self.fit_weights(design, copies)
+        return replace(weighted, cov=jnp.full_like(weighted.cov, jnp.nan))
 
     def fit_outcomes(self, design: Design, outcomes: Draws) -> Estimate:
         """Estimate with each outcome ``[draw unit period]``."""

@@ -109,6 +109,7 @@ def build_design(panel: Panel, spec: Spec) -> Design:
         nested=tuple(name for name in spec.effects if spec.cluster and any(name in way.whole for way in ways)),
         ways=ways,
         distances=distances_of(panel, spec, inside),
+        balanced=_is_product(sample.weights),
     )
 
 
@@ -148,3 +149,9 @@ def _check_rows(panel: Panel, spec: Spec, inside: np.ndarray) -> None:
                 f"column {name!r} is {values[0]:g} on all {values.size} rows of the sample, so nothing can be estimated. "
                 "Check the column, or the rows that steps and missing values leave."
             )
+
+
+def _is_product(weights: np.ndarray) -> bool:
+    """Say whether weights are a unit's times a period's: a balanced sample, rows of a unit or period all in or all out."""
+    product = np.outer(weights.sum(1), weights.sum(0)) / weights.sum()
+    return np.allclose(weights, product, rtol=1e-13, atol=0.0)

@@ -5,7 +5,7 @@ the coefficient NaN and the fit says so in its status.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 
@@ -18,9 +18,13 @@ from scipy import special
 from syneff.typing import Array, Float, Int
 
 
+def _nothing() -> Array:
+    return jnp.asarray(jnp.nan)
+
+
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["statistic", "dof", "dof_denominator", "pvalue"],
+    data_fields=["statistic", "dof", "dof_denominator", "pvalue", "low", "high", "error"],
     meta_fields=["name"],
 )
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Test:
         Denominator degrees of freedom of an F test; infinite for chi-squared, NaN for none.
     name
         One of the names of tests.
+    low, high
+        The 95 % interval that the test implies; NaN for none.
+    error
+        Monte-Carlo standard error of the p-value, where it comes from random draws; NaN elsewhere.
     """
 
     statistic: Float[Array, "..."]
@@ -42,6 +50,9 @@ class Test:
     dof_denominator: Float[Array, "..."]
     pvalue: Float[Array, "..."]
     name: str
+    low: Float[Array, "..."] = field(default_factory=_nothing)
+    high: Float[Array, "..."] = field(default_factory=_nothing)
+    error: Float[Array, "..."] = field(default_factory=_nothing)
 
     __test__ = False
 
@@ -119,7 +130,7 @@ class Estimate:
         return jnp.broadcast_to(dof, self.coef.shape)
 
     def frame(self, confidence: float = 0.95) -> pd.DataFrame:
-        """Return one row a term and one row a test.
+        """Return one row a term and one row a test, whose ``std_error`` is the Monte-Carlo error of its p-value.
 
         Parameters
         ----------
@@ -171,11 +182,11 @@ class Estimate:
                 "outcome": [self.outcome],
                 "term": [test.name],
                 "estimate": [np.nan],
-                "std_error": [np.nan],
+                "std_error": [float(test.error)],
                 "statistic": [float(test.statistic)],
                 "p_value": [float(test.pvalue)],
-                "conf_low": [np.nan],
-                "conf_high": [np.nan],
+                "conf_low": [float(test.low)],
+                "conf_high": [float(test.high)],
                 "nobs": [int(self.nobs)],
                 "n_units": [int(self.n_units)],
                 "n_periods": [int(self.n_periods)],

@@ -26,21 +26,26 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
+from syneff.models import closed_forms
 from syneff.models.audit import audit_fixed_effects
 from syneff.models.base import Audit, Design, Estimate, Estimator, Spec, Status
 from syneff.models.covariances import Fit, has_closed_form, uncertainty
 from syneff.models.design import build_design, sample_of
-from syneff.numerics.covariance import Counts, cluster_sums, small_sample_factor
+from syneff.numerics import partialled
+from syneff.numerics.covariance import Counts
 from syneff.numerics.least_squares import (
     Absorption,
     LeastSquares,
     absorb,
     absorption,
+    centred_squares,
     least_squares,
     period_effect_weights,
 )
+from syneff.numerics.treatment_paths import fit_paths, path_tables
+from syneff.numerics.unit_weights import fit_weights, unit_moments
 from syneff.panel.panel import Panel
-from syneff.typing import Array, Draws, Float, UnitPeriod, UnitPeriodK
+from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class FixedEffects(Estimator):
             constants["constant[xtreg]"] = period_effect_weights(absorbed)
         coef, influence = _with_constants(design, regressors, fit, list(constants.values()))
         kept = jnp.concatenate([fit.kept, jnp.ones(len(constants), bool)])
-        status = _status(kept, counts, self.spec.clustered)
+        status = closed_forms.fit_status(kept, counts, self.spec.clustered)
         uncertain = uncertainty(
             self.spec, design, Fit(influence, fit.residuals, regressors, fit.inverse, absorbed), counts
         )
@@ -91,14 +96,7 @@ class FixedEffects(Estimator):
         )
 
     def fit_treatments(self, design: Design, treatments: Draws) -> Estimate:
-        r"""Estimate the treatment's coefficient under each treatment, partialling out effects and controls once.
-
-        By Frisch, Waugh and Lovell, with residuals on effects and controls marked by a tilde,
-
-        .. math::
-
-            b = \tilde d' W \tilde y / \tilde d' W \tilde d, \qquad
-            \operatorname{var}(b) = c \sum_g (\sum_{it \in g} w \tilde d e)^2 / (\tilde d' W \tilde d)^2 .
+        """Estimate the treatment's coefficient under each treatment, partialling out effects and controls once.
 
         Parameters
         ----------
@@ -114,27 +112,49 @@ class FixedEffects(Estimator):
         """
         if not has_closed_form(self.spec):
             return super().fit_treatments(design, treatments)
-        weights = design.weights
-        absorbed = absorption(weights, self.spec.effects)
-        outcome = absorb(design.outcome[:, :, None], absorbed)[:, :, 0]
-        controls = absorb(design.regressors[:, :, 1:], absorbed)
-        size = _size(design)[1:]
-        partial = least_squares(outcome, controls, weights, size)
-        fake = jnp.where((weights > 0)[:, :, None], jnp.moveaxis(treatments, 0, -1), 0.0)
-        total = _centred_squares(fake, weights)
-        fake = absorb(fake, absorbed)
-        cross = jnp.einsum("itk,itd->kd", controls * weights[:, :, None], fake)
-        fake = fake - jnp.einsum("itk,kd->itd", controls, partial.inverse @ cross)
-        norm = jnp.einsum("itd,it->d", fake**2, weights)
-        kept = norm > 1e-10 * total
-        safe = jnp.where(kept, norm, 1.0)
-        coef = jnp.einsum("itd,it->d", fake, weights * partial.residuals) / safe
-        residuals = partial.residuals[:, :, None] - fake * coef[None, None, :]
-        counts = self._counts(design, absorbed, partial.kept.sum().astype(float) + 1.0)
-        variance = self._variances(design, fake, residuals, counts) / safe**2
-        short = _status(kept, counts, self.spec.clustered) == int(Status.NO_DEGREES_OF_FREEDOM)
-        variance = jnp.where(short, jnp.nan, variance)
-        return self._batch(coef, variance, kept, absorbed, counts)
+        rest, counts = self._partial_out_controls(design)
+        fits = partialled.fit_treatments(rest, treatments)
+        return closed_forms.of_treatments(self.spec, design, fits, rest.absorbed, counts)
+
+    def fit_paths(
+        self, design: Design, paths: Float[Array, "path period"], assigned: Int[Array, "draw unit"]
+    ) -> Estimate:
+        """Estimate the treatment's coefficient under each assignment of paths; on a balanced panel by gathering.
+
+        See `syneff.numerics.treatment_paths` for the algebra, and `fit_treatments` for what is returned.
+        """
+        tabled = design.balanced and self.spec.effects == ("unit", "period") and self.spec.covariance != "HC1"
+        if not (tabled and has_closed_form(self.spec) and closed_forms.clusters_hold_units(self.spec, design)):
+            return super().fit_paths(design, paths, assigned)
+        rest, counts = self._partial_out_controls(design)
+        fit = rest.outcome_fit
+        tables = path_tables(fit.residuals, rest.controls, fit.inverse, design.weights, paths)
+        return closed_forms.of_paths(self.spec, design, fit_paths(tables, assigned), rest.absorbed, counts)
+
+    def fit_weights(self, design: Design, weights: Float[Array, "draw unit"]) -> Estimate:
+        """Estimate all regressors under each vector of unit weights ``[draw unit]``.
+
+        See `syneff.numerics.unit_weights` for the algebra.
+        """
+        if not (has_closed_form(self.spec) and closed_forms.clusters_hold_units(self.spec, design)):
+            return super().fit_weights(design, weights)
+        return self._fit_units(design, weights, copies=False)
+
+    def fit_copies(self, design: Design, copies: Float[Array, "draw unit"]) -> Estimate:
+        """Estimate all regressors on as many copies of each unit ``[draw unit]``, each a unit and a cluster of its own."""
+        if not (has_closed_form(self.spec) and closed_forms.clusters_hold_units(self.spec, design)):
+            return super().fit_copies(design, copies)
+        return self._fit_units(design, copies, copies=True)
+
+    def fit_outcomes(self, design: Design, outcomes: Draws) -> Estimate:
+        """Estimate all regressors for each outcome ``[draw unit period]``, inverting their moments once."""
+        if not has_closed_form(self.spec):
+            return super().fit_outcomes(design, outcomes)
+        absorbed = absorption(design.weights, self.spec.effects)
+        rest = partialled.partial_out(design.outcome, design.regressors, absorbed)
+        counts = self._counts(design, absorbed, rest.outcome_fit.kept.sum().astype(float))
+        fits = partialled.fit_outcomes(rest, outcomes)
+        return closed_forms.of_outcomes(self.spec, design, rest, fits, counts)
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
         """Estimate with pyfixest; see `syneff.models.audit`."""
@@ -144,26 +164,17 @@ class FixedEffects(Estimator):
         """Say which rows were left out and which regressors omitted."""
         return sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
 
-    def _batch(
-        self, coef: Float[Array, " draw"], variance: Array, kept: Array, absorbed: Absorption, counts: Counts
-    ) -> Estimate:
-        draws = coef.shape[0]
+    def _partial_out_controls(self, design: Design) -> tuple[partialled.Partialled, Counts]:
+        absorbed = absorption(design.weights, self.spec.effects)
+        rest = partialled.partial_out(design.outcome, design.regressors[:, :, 1:], absorbed)
+        return rest, self._counts(design, absorbed, rest.outcome_fit.kept.sum().astype(float) + 1.0)
 
-        def each(value: Array) -> Array:
-            return jnp.broadcast_to(value, (draws,))
-
-        return Estimate(
-            coef=jnp.where(kept, coef, jnp.nan)[:, None],
-            cov=jnp.where(kept, variance, jnp.nan)[:, None, None],
-            nobs=each(counts.rows),
-            n_units=each(absorbed.n_units),
-            n_periods=each(absorbed.n_periods),
-            dof=each(self._dof(counts)),
-            stats={},
-            status=jnp.where(kept, int(Status.OK), int(Status.COLLINEAR)),
-            names=(self.spec.treatment,),
-            outcome=self.spec.outcome,
+    def _fit_units(self, design: Design, drawn: Float[Array, "draw unit"], *, copies: bool) -> Estimate:
+        moments = unit_moments(
+            design.outcome, design.regressors, design.weights, self.spec.effects, balanced=design.balanced
         )
+        fits = fit_weights(moments, drawn)
+        return closed_forms.of_weights(self.spec, design, moments, fits, drawn, copies=copies)
 
     def _counts(self, design: Design, absorbed: Absorption, regressors: Float[Array, ""]) -> Counts:
         inside = design.weights > 0
@@ -172,24 +183,6 @@ class FixedEffects(Estimator):
         nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros(()))
         nested = nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0))
         return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
-
-    def _variances(
-        self,
-        design: Design,
-        treatments: Float[Array, "unit period draw"],
-        residuals: Float[Array, "unit period draw"],
-        counts: Counts,
-    ) -> Float[Array, " draw"]:
-        """Meat of each draw, small-sample factor included."""
-        weights = design.weights[:, :, None]
-        free = counts.rows - counts.parameters
-        if self.spec.covariance == "iid":
-            return (weights * residuals**2).sum((0, 1)) / free * (weights * treatments**2).sum((0, 1))
-        scores = weights * treatments * residuals
-        if self.spec.covariance == "HC1":
-            return (scores**2).sum((0, 1)) * counts.rows / free
-        sums = cluster_sums(scores, design.cluster, design.n_clusters)
-        return (sums**2).sum(0) * small_sample_factor(self.spec.rule, counts)
 
     def _dof(self, counts: Counts) -> Float[Array, ""]:
         return counts.clusters - 1.0 if self.spec.clustered else counts.rows - counts.parameters
@@ -208,15 +201,8 @@ def _with_constants(
     return jnp.concatenate(coef), jnp.concatenate(parts, axis=-1)
 
 
-def _centred_squares(values: UnitPeriodK, weights: UnitPeriod) -> Float[Array, " k"]:
-    """Weighted sum of squares about the mean, kept above the rounding error of large means."""
-    mean = jnp.einsum("it,itk->k", weights, values) / weights.sum()
-    raw = jnp.einsum("it,itk->k", weights, values**2)
-    return jnp.einsum("it,itk->k", weights, (values - mean[None, None, :]) ** 2) + 1e-10 * raw
-
-
 def _size(design: Design) -> Float[Array, " k"]:
-    return _centred_squares(design.regressors, design.weights)
+    return centred_squares(design.regressors, design.weights)
 
 
 def _r2(
@@ -245,10 +231,3 @@ def _r2(
         stats["r2_xtreg"] = 1.0 - rss / unit_tss
         stats["r2_xtreg_adjusted"] = 1.0 - (rss / free) / (unit_tss / (n - 1.0))
     return stats
-
-
-def _status(kept: Array, counts: Counts, clustered: bool) -> Array:
-    short = (counts.rows <= counts.parameters) | (clustered & (counts.clusters < 2))
-    return jnp.where(
-        short, int(Status.NO_DEGREES_OF_FREEDOM), jnp.where(kept.all(), int(Status.OK), int(Status.COLLINEAR))
-    )

@@ -71,7 +71,9 @@ def round_size(count: int, step: int = 64) -> int:
     return -(-count // step) * step
 
 
-def map_over_devices(function: Callable[..., Any], common: Any, batch: Any, *, chunk: int | None = None) -> Any:
+def map_over_devices(
+    function: Callable[..., Any], common: Any, batch: Any, *, chunk: int | None = None, of: str = "programs"
+) -> Any:
     """Apply a compiled function to chunks of rows, dealt to the devices in turn.
 
     All chunks have one shape (the last is padded with copies of the last row, which are cut off), so that one program is
@@ -87,6 +89,8 @@ def map_over_devices(function: Callable[..., Any], common: Any, batch: Any, *, c
         Pytree of arrays with the leading axis ``row``.
     chunk
         Rows at a time; without effect on the results. `default_chunk` if None.
+    of
+        What the rows are, for the progress bar.
 
     Returns
     -------
@@ -110,15 +114,15 @@ def map_over_devices(function: Callable[..., Any], common: Any, batch: Any, *, c
         # A CPU works through the calls of one thread one after another; the first call compiles for all.
         done = [jax.device_get(run(0))]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            done += _watch(pool.map(lambda at: jax.device_get(run(at)), chunks[1:]), len(chunks))
+            done += _watch(pool.map(lambda at: jax.device_get(run(at)), chunks[1:]), len(chunks), of)
     else:
-        done = [jax.device_get(part) for part in _watch([run(at) for at in chunks], len(chunks))]
+        done = [jax.device_get(part) for part in _watch([run(at) for at in chunks], len(chunks), of)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:rows], *done)
 
 
-def _watch(parts: Iterable[Any], count: int) -> Iterable[Any]:
+def _watch(parts: Iterable[Any], count: int, of: str) -> Iterable[Any]:
     """Show a progress bar over the parts where they are many; even a hidden one would cost a thread."""
-    return parts if count < PROGRESS_FROM else track(parts, "programs", total=count, transient=True)
+    return parts if count < PROGRESS_FROM else track(parts, of, total=count, transient=True)
 
 
 def side_by_side(function: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:

@@ -173,6 +173,13 @@ def least_squares(
     return LeastSquares(coef, residuals, inverse, kept)
 
 
+def centred_squares(values: UnitPeriodK, weights: UnitPeriod) -> Float[Array, " k"]:
+    """Return weighted sums of squares about the mean, kept above the rounding error of large means."""
+    mean = jnp.einsum("it,itk->k", weights, values) / weights.sum()
+    raw = jnp.einsum("it,itk->k", weights, values**2)
+    return jnp.einsum("it,itk->k", weights, (values - mean[None, None, :]) ** 2) + RCOND * raw
+
+
 def sweep(matrix: Float[Array, "k k"], tolerance: float) -> tuple[Float[Array, "k k"], Bool[Array, " k"]]:
     """Invert a symmetric positive semi-definite matrix by sweeping, skipping pivots that are zero.
 

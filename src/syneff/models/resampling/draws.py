@@ -1,0 +1,124 @@
+"""What all schemes share: running the draws, and choosing what to resample."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from syneff.errors import SpecError
+from syneff.models.base import Design, Estimate, Spec
+from syneff.numerics.batching import map_over_devices
+from syneff.panel.panel import Panel
+from syneff.runtime import computing_devices
+from syneff.typing import Array
+
+FEW_CLUSTERS = 10
+"""Clusters below which resampling them tells little."""
+
+
+def check_draws(scheme: str, draws: int, chunk: int | None) -> None:
+    """Raise a `SpecError` unless there is something to draw."""
+    if draws < 1:
+        raise SpecError(f"{scheme}: draws={draws} must be 1 or more, e.g. draws=999.")
+    if chunk is not None and chunk < 1:
+        raise SpecError(f"{scheme}: chunk={chunk} must be 1 or more, or null for what suits the device.")
+
+
+def draw_chunk() -> int:
+    """Return how many draws to fit at a time: what a CPU's cache holds, or what keeps a GPU busy."""
+    return 128 if computing_devices()[0].platform == "cpu" else 4096
+
+
+def run_draws(step: Callable[..., Any], common: Any, draws: int, *, chunk: int | None, of: str) -> Any:
+    """Run a compiled step over the numbers of the draws, chunks dealt to the devices; see `map_over_devices`."""
+    structures = []
+
+    def leaves(common: Any, numbers: Array) -> list[Array]:
+        found, structure = jax.tree.flatten(step(common, numbers))
+        structures.append(structure)
+        return found
+
+    numbers = np.arange(draws, dtype=np.int64)
+    # Chunks are joined on the host: there, shapes that occur once need no compilation.
+    joined = map_over_devices(leaves, common, numbers, chunk=chunk or draw_chunk(), of=of)
+    return jax.tree.unflatten(structures[0], [jnp.asarray(each) for each in joined])
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The clusters that are resampled whole.
+
+    Attributes
+    ----------
+    codes
+        ``[unit]``: number of the cluster, from 0; units outside the sample have the first, and weigh nothing.
+    names
+        A name for each cluster.
+    notes
+        What the user should know of them.
+    """
+
+    codes: np.ndarray
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) -> Resampled:
+    """Find the clusters of a design, which must hold whole units.
+
+    Parameters
+    ----------
+    scheme
+        Name of the scheme, for messages.
+    panel, design, spec
+        What is estimated. Without clusters, units are resampled.
+
+    Raises
+    ------
+    SpecError
+        If a cluster is not constant within units, or if there are fewer than two.
+    """
+    cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
+    crossing = [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
+    if crossing or not isinstance(spec.cluster, str | None):
+        where = f": {panel.names[crossing[0]]} lies in several" if crossing else ""
+        raise SpecError(
+            f"{scheme} resamples whole units, but spec.cluster={spec.cluster} is not constant within unit{where}. "
+            "Set spec.cluster to unit or to a trait of the units."
+        )
+    sampled = inside.any(1)
+    levels, codes = np.unique(cluster[sampled, 0], return_inverse=True)
+    if levels.size < 2:
+        raise SpecError(f"{scheme}: there is {levels.size} cluster in the sample; 2 or more are needed.")
+    filled = np.zeros(cluster.shape[0], dtype=int)
+    filled[sampled] = codes
+    first = [int(np.flatnonzero(sampled)[np.argmax(codes == each)]) for each in range(levels.size)]
+    labels = panel.traits.get(str(spec.cluster), panel.names)
+    names = tuple(str(labels[unit]) for unit in first)
+    return Resampled(filled, names, few_clusters(levels.size))
+
+
+def few_clusters(count: int) -> tuple[str, ...]:
+    """Warn of few clusters."""
+    if count >= FEW_CLUSTERS:
+        return ()
+    return (
+        f"only {count} clusters: resampling them is unreliable; prefer WildClusterBootstrap, which enumerates all sign "
+        "vectors of up to 12 clusters, or a bias-reduced covariance (CR2)",
+    )
+
+
+def narrow(estimate: Estimate, names: tuple[str, ...]) -> Estimate:
+    """Return an estimate with some of its terms."""
+    place = np.asarray([estimate.names.index(name) for name in names])
+    if len(names) == len(estimate.names):
+        return estimate
+    stats = {
+        name: value[place] if jnp.ndim(value) and value.shape[0] == len(estimate.names) else value
+        for name, value in estimate.stats.items()
+    }
+    cov = estimate.cov[place[:, None], place[None, :]]
+    return replace(estimate, coef=estimate.coef[place], cov=cov, names=names, stats=stats)
