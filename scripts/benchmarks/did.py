@@ -63,11 +63,12 @@ def _wild(panel: Panel, model: FixedEffects) -> list[Result]:
     frame = panel.to_frame(sample_only=True)
     years = pd.get_dummies(frame["period"], prefix="year", dtype=float, drop_first=True)
     columns = pd.concat([frame[["y", "treat", *CONTROLS]], years], axis=1)
+    units = pd.factorize(frame["unit"])[0]  # it takes numbers only
     within = columns - columns.groupby(frame["unit"]).transform("mean")
     ols = OLS(within["y"], within.drop(columns="y"))
 
     def call() -> Any:
-        return wildboottest(ols, WILD_DRAWS, cluster=frame["unit"], param="treat", show=False)
+        return wildboottest(ols, WILD_DRAWS, cluster=units, param="treat", show=False)
 
     timed(call)  # numba compiles
     seconds, theirs = timed(call)
