@@ -172,7 +172,8 @@ class Estimator(ABC):
 
 def jit_fit(estimator: Estimator, design: Design) -> Estimate:
     """Compile and run `Estimator.fit`; equal estimators and shapes share one compilation."""
-    return cast(Estimate, _jit_fit(estimator, design))
+    # Whether the panel is balanced is of use to batch verbs alone, and as a static field it would compile twice.
+    return cast(Estimate, _jit_fit(estimator, replace(design, balanced=False)))
 
 
 @partial(jax.jit, static_argnums=0)
