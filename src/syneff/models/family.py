@@ -32,7 +32,7 @@ from syneff.models.design import treatment_path
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.assignment import ASSIGN, Assignment, adoption_paths, assign, assignment, sample_cohorts
 from syneff.models.resampling.bootstrap import draw_copies
-from syneff.models.resampling.draws import check_draws, draw_chunk, resampled_clusters, run_draws
+from syneff.models.resampling.draws import check_draws, draw_chunk, on_device, resampled_clusters, run_draws
 from syneff.models.resampling.placebo import check_assignment, strata_codes
 from syneff.models.stacking import Member, Models, Samples, fit_members, members_of, named, stack
 from syneff.numerics.multiple_testing import complete_draws, holm, rank_pvalues, romano_wolf, westfall_young
@@ -125,8 +125,9 @@ class Family:
         step, source, said = prepare(self, model, members, panel)
         chunk = self.chunk or max(1, draw_chunk() // len(members))
         found = run_draws(step, (designs, source, key_for(seed, name)), self.draws, chunk=chunk, of="joint draws")
-        centre = np.asarray(estimate.coef) if self.scheme == "pairs_bootstrap" else 0.0
-        return _adjusted(replace(estimate, notes=(*estimate.notes, *said)), found, centre)
+        # Placebo treatments have no effect; bootstrap samples have that of the estimate.
+        centre = estimate.coef if self.scheme == "pairs_bootstrap" else jnp.zeros_like(estimate.coef)
+        return _adjusted(replace(estimate, notes=(*estimate.notes, *said)), on_device(found), centre)
 
 
 def _treatments(members: Sequence[Member], fits: Sequence[Estimate]) -> Estimate:
@@ -176,8 +177,8 @@ def _prepare_placebo(
                 f"Family: the treatment of {member.name!r} is not that of {members[0].name!r}, so one assignment cannot "
                 "serve both. Use scheme=pairs_bootstrap, or one family a treatment."
             )
-    strata, said = strata_codes(panel, family.strata, (weights > 0).any(1))
-    source = assignment(sample_cohorts(path, weights), weights, strata, family.assign)
+    strata, said = strata_codes(panel, family.strata, np.any(weights > 0, axis=1))
+    source = assignment(sample_cohorts(path, jnp.asarray(weights)), weights, strata, family.assign)
     check_assignment(panel, source, family.assign)
     return partial(_placebo, model, family.assign), source, said
 
@@ -190,13 +191,13 @@ def _prepare_pairs(family: Family, model: FixedEffects, members: Sequence[Member
 
 def _union(members: Sequence[Member]) -> np.ndarray:
     """Return 1 where a row is in any sample ``[unit period]``."""
-    return np.any([np.asarray(member.design.weights) > 0 for member in members], axis=0).astype(float)
+    return np.asarray(np.any([member.design.weights > 0 for member in members], axis=0), dtype=float)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _placebo(
     model: FixedEffects, rule: str, common: tuple[Design, Assignment, Any], numbers: Int[Array, " draw"]
-) -> tuple[Array, Array, Array]:
+) -> Estimate:
     designs, source, key = common
     drawn = jax.vmap(lambda each: assign(each, source, rule))(draw_keys(key, numbers))
     paths = adoption_paths(designs.weights.shape[2])
@@ -206,61 +207,50 @@ def _placebo(
 @partial(jax.jit, static_argnums=(0, 1))
 def _pairs(
     model: FixedEffects, count: int, common: tuple[Design, Array, Any], numbers: Int[Array, " draw"]
-) -> tuple[Array, Array, Array]:
+) -> Estimate:
     designs, codes, key = common
     copies = jax.vmap(partial(draw_copies, count=count))(draw_keys(key, numbers))[:, codes]
     return _by_draw(jax.vmap(lambda design: model.fit_copies(design, copies))(designs))
 
 
-def _by_draw(fitted: Estimate) -> tuple[Array, Array, Array]:
-    """Return coefficient, variance and degrees of freedom of the treatment, ``[draw member]``."""
-    return fitted.coef[:, :, 0].T, fitted.cov[:, :, 0, 0].T, fitted.dof.T
+def _by_draw(fitted: Estimate) -> Estimate:
+    """Return the treatments of all members as terms of each draw, from fits ``[member draw]``."""
+    sizes = {name: getattr(fitted, name).T for name in ("nobs", "n_units", "n_periods", "dof")}
+    return Estimate(
+        coef=fitted.coef[:, :, 0].T,
+        cov=_diagonal(fitted.cov[:, :, 0, 0].T),
+        stats={},
+        status=fitted.status.max(0),
+        names=(),
+        **sizes,
+    )
 
 
-def _adjusted(
-    estimate: Estimate, found: tuple[np.ndarray, np.ndarray, np.ndarray], centre: np.ndarray | float
-) -> Estimate:
+def _adjusted(estimate: Estimate, drawn: Estimate, centre: Array) -> Estimate:
     """Add the joint draws and what they say."""
-    coef, variance, dof = found
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistics = np.asarray(estimate.coef / estimate.std_error)
-        drawn = (coef - centre) / np.sqrt(variance)
-    unadjusted, ranked = rank_pvalues(statistics, drawn)
-    draws, used = coef.shape[0], complete_draws(statistics, drawn)
+    statistics = np.asarray(estimate.coef / estimate.std_error)
+    draws = np.asarray((drawn.coef - centre[None, :]) / drawn.std_error)
+    unadjusted, ranked = rank_pvalues(statistics, draws)
+    total, used = draws.shape[0], complete_draws(statistics, draws)
     pvalues = {
         "unadjusted": unadjusted,
-        "romano_wolf": romano_wolf(statistics, drawn),
+        "romano_wolf": romano_wolf(statistics, draws),
         "westfall_young": westfall_young(unadjusted, ranked),
     }
     tests = tuple(_test(name, estimate, each, used) for name, each in pvalues.items())
-    lost = f"{draws - used} of {draws:,} draws left out: a member could not be estimated in them"
-    by_draw = {
-        name: jnp.asarray(np.broadcast_to(getattr(estimate, name), coef.shape))
-        for name in ("nobs", "n_units", "n_periods")
-    }
+    lost = f"{total - used} of {total:,} draws left out: a member could not be estimated in them"
+    counts = {"joint_draws": used, "draws_failed": total - used}
     return replace(
         estimate,
+        draws=replace(drawn, names=estimate.names, outcome=estimate.outcome),
         tests=(*estimate.tests, *tests),
-        draws=replace(
-            estimate,
-            coef=jnp.asarray(coef),
-            cov=_diagonal(jnp.asarray(variance)),
-            dof=jnp.asarray(dof),
-            stats={},
-            tests=(),
-            notes=(),
-            **by_draw,
-        ),
-        stats={
-            **estimate.stats,
-            "joint_draws": jnp.asarray(float(used)),
-            "draws_failed": jnp.asarray(float(draws - used)),
-        },
-        notes=(*estimate.notes, *((lost,) if used < draws else ())),
+        stats={**estimate.stats, **{name: jnp.asarray(float(count)) for name, count in counts.items()}},
+        notes=(*estimate.notes, *((lost,) if used < total else ())),
     )
 
 
 def _test(name: str, estimate: Estimate, pvalues: np.ndarray, draws: int = 0) -> Test:
     nothing = jnp.full(len(estimate.names), jnp.nan)
-    error = jnp.sqrt(pvalues * (1.0 - pvalues) / draws) if draws else nothing
-    return Test(estimate.coef / estimate.std_error, nothing, nothing, jnp.asarray(pvalues), name, error=error)
+    adjusted = jnp.asarray(pvalues)
+    error = jnp.sqrt(adjusted * (1.0 - adjusted) / draws) if draws else nothing
+    return Test(estimate.coef / estimate.std_error, nothing, nothing, adjusted, name, error=error)

@@ -62,8 +62,8 @@ def named(models: Models) -> dict[str, FixedEffects]:
     SpecError
         If there are none, two share a name, one is no `FixedEffects`, or they disagree in `AGREE`.
     """
-    names = list(models) if isinstance(models, Mapping) else [getattr(each, "spec", each).outcome for each in models]
     each = list(models.values()) if isinstance(models, Mapping) else list(models)
+    names = list(models) if isinstance(models, Mapping) else [model.spec.outcome for model in each]
     if not each:
         raise SpecError("Family has no models. Give one or more, e.g. models={'syeff': FixedEffects(spec)}.")
     shared = [name for name, count in Counter(names).items() if count > 1]
@@ -73,7 +73,7 @@ def named(models: Models) -> dict[str, FixedEffects]:
             "Give each its own name: models={'first': ..., 'second': ...}."
         )
     for name, model in zip(names, each, strict=True):
-        if type(model) is not FixedEffects:
+        if not isinstance(model, FixedEffects):
             raise SpecError(f"Family: model {name!r} is {type(model).__name__}, but only FixedEffects can be stacked.")
         for field in AGREE:
             first, own = getattr(each[0].spec, field), getattr(model.spec, field)
@@ -154,7 +154,7 @@ def fit_members(members: Sequence[Member]) -> tuple[Estimate, ...]:
 
 @partial(jax.jit, static_argnums=0)
 def _fit(model: FixedEffects, designs: Design) -> Estimate:
-    return cast(Estimate, jax.vmap(model.fit)(designs))
+    return jax.vmap(model.fit)(designs)
 
 
 def _pad(design: Design, names: tuple[str, ...], balanced: bool) -> Design:
@@ -175,9 +175,9 @@ def _own_terms(member: Member, fitted: Estimate, width: int) -> Estimate:
         fitted,
         coef=coef,
         cov=fitted.cov[np.ix_(places, places)],
-        status=np.asarray(status),
+        status=jnp.asarray(status),
         names=(*own, *fitted.names[width:]),
         outcome=member.model.spec.outcome,
     )
-    estimate = cast(Estimate, jax.tree.map(jnp.asarray, narrowed))
+    estimate: Estimate = jax.tree.map(jnp.asarray, narrowed)
     return replace(estimate, notes=member.model.notes(member.panel, estimate))
