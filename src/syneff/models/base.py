@@ -25,7 +25,7 @@ from syneff.numerics.batching import map_in_chunks
 from syneff.numerics.covariance import SMALL_SAMPLE
 from syneff.panel.panel import Panel
 from syneff.runtime import require_float64
-from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
+from syneff.typing import Array, Draws, Float, Int, UnitPeriod
 
 COVARIANCES = ("CR1", "CR0", "HC1", "iid")
 EFFECTS = ("unit", "period")
@@ -102,7 +102,7 @@ class Spec:
 )
 @dataclass(frozen=True)
 class Design:
-    """The arrays of a specification; the treatment is regressor 0.
+    """The arrays of a specification, the treatment being regressor 0; a batch is the same type with a leading axis.
 
     Attributes
     ----------
@@ -126,11 +126,11 @@ class Design:
         Whether the weights are a product of a unit's and a period's, so that two-way effects are plain means.
     """
 
-    outcome: UnitPeriod
-    regressors: UnitPeriodK
-    weights: UnitPeriod
-    cluster: Int[Array, "unit period"]
-    instruments: Float[Array, "unit period l"]
+    outcome: Float[Array, "*batch unit period"]
+    regressors: Float[Array, "*batch unit period k"]
+    weights: Float[Array, "*batch unit period"]
+    cluster: Int[Array, "*batch unit period"]
+    instruments: Float[Array, "*batch unit period l"]
     names: tuple[str, ...]
     n_clusters: int
     nested: tuple[str, ...] = ()

@@ -17,6 +17,9 @@ from scipy import special
 
 from syneff.typing import Array, Float, Int
 
+OfFit = Float[Array, "*batch"] | Float[Array, "*batch k"]
+"""What a fit has once: a scalar, or of a family of fits a vector over terms."""
+
 
 def _nothing() -> Array:
     return jnp.asarray(jnp.nan)
@@ -105,10 +108,10 @@ class Estimate:
 
     coef: Float[Array, "*batch k"]
     cov: Float[Array, "*batch k k"]
-    nobs: Float[Array, "*batch"]
-    n_units: Float[Array, "*batch"]
-    n_periods: Float[Array, "*batch"]
-    dof: Float[Array, "*batch"]
+    nobs: OfFit
+    n_units: OfFit
+    n_periods: OfFit
+    dof: OfFit
     stats: Mapping[str, Array]
     status: Int[Array, "*batch"]
     names: tuple[str, ...]

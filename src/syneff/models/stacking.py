@@ -145,7 +145,7 @@ def stack(members: Sequence[Member]) -> tuple[FixedEffects, Design]:
 def fit_members(members: Sequence[Member]) -> tuple[Estimate, ...]:
     """Fit all members in one compiled call; each estimate is the one that the member's model gives by itself."""
     model, designs = stack(members)
-    fitted = jax.device_get(_fit(model, designs))
+    fitted = _fit(model, designs)
     return tuple(
         _own_terms(member, jax.tree.map(lambda leaf, at=at: leaf[at], fitted), len(model.spec.regressors))
         for at, member in enumerate(members)
@@ -169,15 +169,14 @@ def _own_terms(member: Member, fitted: Estimate, width: int) -> Estimate:
     own = member.design.names
     places = np.asarray([*range(len(own)), *range(width, len(fitted.names))])
     coef, status = fitted.coef[places], int(fitted.status)
-    if status == Status.COLLINEAR and np.isfinite(coef).all():
+    if status == Status.COLLINEAR and bool(jnp.isfinite(coef).all()):
         status = int(Status.OK)
     narrowed = replace(
         fitted,
         coef=coef,
-        cov=fitted.cov[np.ix_(places, places)],
+        cov=fitted.cov[places[:, None], places[None, :]],
         status=jnp.asarray(status),
         names=(*own, *fitted.names[width:]),
         outcome=member.model.spec.outcome,
     )
-    estimate: Estimate = jax.tree.map(jnp.asarray, narrowed)
-    return replace(estimate, notes=member.model.notes(member.panel, estimate))
+    return replace(narrowed, notes=member.model.notes(member.panel, narrowed))
