@@ -9,6 +9,7 @@ import pytest
 
 from syneff.models.base import Estimate, Spec
 from syneff.models.fixed_effects import FixedEffects
+from syneff.models.resampling import Jackknife, WildClusterBootstrap
 from tests.panels import CONTROLS, cube
 
 PRINTED = 5e-10
@@ -122,3 +123,47 @@ def test_mpdta_two_way(folder, expected):
     panel = cube(frame[["countyreal", "year", "lemp", "treated"]], "countyreal", "year")
     estimate = FixedEffects(Spec("lemp", "treated")).estimate(panel)
     assert float(estimate.coef[0]) == pytest.approx(expected["mpdta"]["TWFE"], rel=1e-12)
+
+
+def test_jackknife_is_pyfixests_without_its_factors(panel, expected):
+    """pyfixest's CRV3 has G/(G-1) for (G-1)/G, and, in the process that made the value, (N-1)/(N-8) besides."""
+    estimate = Jackknife(FixedEffects(Spec("syeff", "treat", CONTROLS))).estimate(panel)
+    rows, clusters = 4828, 284
+    factor = (rows - 1) / (rows - 8) * (clusters / (clusters - 1)) ** 2
+    theirs = expected["panel_seed20240101"]["se"]["pyfixest CRV3"]
+    assert float(estimate.std_error[0]) * np.sqrt(factor) == pytest.approx(theirs, rel=1e-11)
+
+
+def test_wild_statistic_is_boottests(panel, expected):
+    scheme = WildClusterBootstrap(FixedEffects(Spec("syeff", "treat", CONTROLS)), draws=99)
+    test = scheme.estimate(panel).tests[0]
+    assert float(test.statistic) == pytest.approx(expected["panel_seed20240101"]["WCR11_t0(K=24)"], rel=1e-11)
+
+
+@pytest.fixture(scope="module")
+def boottest(folder):
+    """Regress hasinsurance selfemployed post post_self, cluster(year); boottest post_self=.04."""
+    frame = pd.read_stata(folder / "boottest_collapsed.dta").dropna().astype(float)
+    frame["row"] = frame.groupby("year").cumcount()
+    panel = cube(frame, "year", "row")
+    model = FixedEffects(Spec("hasinsurance", "post_self", ("post", "selfemployed"), effects=()))
+    return lambda **options: WildClusterBootstrap(model, null_value=0.04, **options).estimate(panel, name="boottest")
+
+
+def test_boottest_enumerated(boottest, expected):
+    printed = expected["boottest_collapsed"]
+    estimate = boottest()
+    test = estimate.tests[0]
+    assert float(test.statistic) == pytest.approx(printed["t7"], abs=5e-5)
+    assert float(estimate.dof) == 7
+    assert float(test.pvalue) == pytest.approx(printed["p_rademacher_exact256"], abs=5e-5)
+    assert float(test.error) == 0.0
+    assert len(estimate.draws_frame()) == 256
+
+
+def test_boottest_webb_within_the_error_of_999_draws(boottest, expected):
+    """The printed p-value and interval come from 999 draws of Stata's generator: they lie among ours of other seeds."""
+    printed, many = expected["boottest_collapsed"], boottest(weights="webb", draws=99_999).tests[0]
+    error = np.sqrt(float(many.pvalue) * (1 - float(many.pvalue)) / 999)
+    assert abs(float(many.pvalue) - printed["p_webb999"]) < 3 * error
+    assert (float(many.low), float(many.high)) == pytest.approx(printed["CI"], abs=5e-4)

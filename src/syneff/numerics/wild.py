@@ -135,13 +135,15 @@ def wild_statistics(forms: WildForms, drawn: Float[Array, "draw cluster"]) -> Fl
 
 def _columns(
     outcome: UnitPeriod, regressors: UnitPeriodK, weights: UnitPeriod, effects: tuple[str, ...]
-) -> tuple[Float[Array, "unit period column"], Float[Array, "unit period k+1"]]:
+) -> tuple[Float[Array, "unit period column"], Float[Array, "unit period variable"]]:
     """Return regressors net of effects beside dummies of what is left of these, and regressors and outcome net of effects."""
     absorbed = absorption(weights, effects)
     net = absorb(jnp.concatenate([regressors, outcome[:, :, None]], axis=2), absorbed)
     periods = weights.shape[1]
     basis = jnp.eye(periods) if "period" in effects else jnp.ones((periods, 0 if effects else 1))
-    dummies = jnp.broadcast_to(basis[None], (*weights.shape[:1], *basis.shape)) * (weights > 0)[:, :, None]
+    dummies = (
+        jnp.broadcast_to(basis[None], (*weights.shape[:1], *basis.shape)) * (weights > 0).astype(float)[:, :, None]
+    )
     if "unit" in effects:
         means = jnp.einsum("it,itp->ip", weights, dummies) / absorbed.unit_totals[:, None]
         dummies = jnp.where((weights > 0)[:, :, None], dummies - means[:, None, :], 0.0)
@@ -149,7 +151,7 @@ def _columns(
 
 
 def _residuals(
-    net: Float[Array, "unit period k+1"], weights: UnitPeriod, size: Float[Array, " column"], *, impose_null: bool
+    net: Float[Array, "unit period variable"], weights: UnitPeriod, size: Float[Array, " column"], *, impose_null: bool
 ) -> Float[Array, "unit period 3"]:
     """Return the residuals to draw from at the null value, their slope in it, and those of the full regression."""
     k = net.shape[2] - 1

@@ -25,7 +25,6 @@ from syneff.models.resampling.draws import (
     Resampled,
     check_draws,
     narrow,
-    on_device,
     resampled_clusters,
     run_draws,
 )
@@ -81,7 +80,7 @@ class PairsBootstrap:
         actual, design, clusters = _prepare("PairsBootstrap", self.model, panel, seed=seed, name=name)
         common = (design, jnp.asarray(clusters.codes), key_for(seed, name))
         step = partial(_pairs, self.model, len(clusters.names))
-        drawn = on_device(run_draws(step, common, self.draws, chunk=self.chunk, of="bootstrap draws"))
+        drawn = run_draws(step, common, self.draws, chunk=self.chunk, of="bootstrap draws")
         left_out = leave_one_out(self.model, design, clusters, chunk=self.chunk)
         tests = _pairs_tests(actual, drawn, left_out)
         return _summary(actual, drawn, tests, clusters)
@@ -127,13 +126,13 @@ class BayesianBootstrap:
         actual, design, clusters = _prepare("BayesianBootstrap", self.model, panel, seed=seed, name=name)
         common = (design, jnp.asarray(clusters.codes), key_for(seed, name))
         step = partial(_bayesian, self.model, len(clusters.names))
-        drawn = on_device(run_draws(step, common, self.draws, chunk=self.chunk, of="bootstrap draws"))
+        drawn = run_draws(step, common, self.draws, chunk=self.chunk, of="bootstrap draws")
         tests = []
         for place, term in enumerate(drawn.names):
             draws = np.asarray(drawn.coef[:, place])
             draws = draws[np.isfinite(draws)]
             if draws.size > 1:
-                tests.append(_test("percentile", term, np.nan, intervals.percentile(draws), draws.size))
+                tests.append(_test("percentile", term, intervals.percentile(draws), draws.size))
         return _summary(actual, drawn, tuple(tests), clusters)
 
 
@@ -182,29 +181,29 @@ def _pairs_tests(actual: Estimate, drawn: Estimate, left_out: Estimate) -> tuple
         value, error = float(actual.coef[which]), float(actual.std_error[which])
         draws, without = np.asarray(drawn.coef[:, place]), np.asarray(left_out.coef[:, place])
         found = np.isfinite(draws)
-        if not np.isfinite(value) or found.sum() < 2:
+        count = int(found.sum())
+        if not np.isfinite(value) or count < 2:
             continue
-        tests += [
-            _test("percentile", term, np.nan, intervals.percentile(draws[found]), found.sum()),
-            _test("basic", term, np.nan, intervals.basic(value, draws[found]), found.sum()),
-        ]
+        tests.append(_test("percentile", term, intervals.percentile(draws[found]), count))
+        tests.append(_test("basic", term, intervals.basic(value, draws[found]), count))
         if np.isfinite(without).all():
-            tests.append(_test("bca", term, np.nan, intervals.bca(value, draws[found], without), found.sum()))
+            tests.append(_test("bca", term, intervals.bca(value, draws[found], without), count))
         found &= np.isfinite(errors[:, place]) & (errors[:, place] > 0)
-        if found.sum() > 1 and error > 0:
+        count = int(found.sum())
+        if count > 1 and error > 0:
             interval = intervals.bootstrap_t(value, error, draws[found], errors[found, place])
-            tests.append(_test("bootstrap_t", term, value / error, interval, found.sum()))
+            tests.append(_test("bootstrap_t", term, interval, count, statistic=value / error))
     return tuple(tests)
 
 
-def _test(method: str, term: str, statistic: float, interval: Interval, draws: int) -> Test:
-    nothing = jnp.asarray(np.nan)
-    error = monte_carlo_error(interval.pvalue, int(draws))
-    numbers = (interval.pvalue, interval.low, interval.high, error)
-    pvalue, low, high, error_of_p = (jnp.asarray(float(each)) for each in numbers)
-    return Test(
-        jnp.asarray(statistic), nothing, nothing, pvalue, f"{method}:{term}", low=low, high=high, error=error_of_p
-    )
+def _test(method: str, term: str, interval: Interval, draws: int, *, statistic: float = np.nan) -> Test:
+    # The p-value is twice the share of one tail.
+    error = 2.0 * monte_carlo_error(interval.pvalue / 2.0, draws)
+    numbers = (statistic, np.nan, interval.pvalue, interval.low, interval.high, error)
+    # One transfer for all: a bootstrap has dozens of tests.
+    value, nothing, pvalue, low, high, error_of_p = jax.device_put(tuple(np.float64(each) for each in numbers))
+    name = f"{method}:{term}"
+    return Test(value, nothing, nothing, pvalue, name, low=low, high=high, error=error_of_p)
 
 
 def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], clusters: Resampled) -> Estimate:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from syneff.models.base import Design, Estimate, Spec
 from syneff.numerics.batching import map_over_devices
 from syneff.panel.panel import Panel
 from syneff.runtime import computing_devices
+from syneff.typing import Array
 
 FEW_CLUSTERS = 10
 """Clusters below which resampling them tells little."""
@@ -33,13 +34,17 @@ def draw_chunk() -> int:
 
 def run_draws(step: Callable[..., Any], common: Any, draws: int, *, chunk: int | None, of: str) -> Any:
     """Run a compiled step over the numbers of the draws, chunks dealt to the devices; see `map_over_devices`."""
+    structures = []
+
+    def leaves(common: Any, numbers: Array) -> list[Array]:
+        found, structure = jax.tree.flatten(step(common, numbers))
+        structures.append(structure)
+        return found
+
     numbers = np.arange(draws, dtype=np.int64)
-    return map_over_devices(step, common, numbers, chunk=chunk or draw_chunk(), of=of)
-
-
-def on_device(drawn: Estimate) -> Estimate:
-    """Return the draws, gathered on the host, as arrays of JAX."""
-    return cast(Estimate, jax.tree.map(jnp.asarray, drawn))
+    # Chunks are joined on the host: there, shapes that occur once need no compilation.
+    joined = map_over_devices(leaves, common, numbers, chunk=chunk or draw_chunk(), of=of)
+    return jax.tree.unflatten(structures[0], [jnp.asarray(each) for each in joined])
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
     filled = np.zeros(cluster.shape[0], dtype=int)
     filled[sampled] = codes
     first = [int(np.flatnonzero(sampled)[np.argmax(codes == each)]) for each in range(levels.size)]
-    by_trait = spec.cluster in panel.traits
-    names = tuple(str(panel.traits[str(spec.cluster)][unit]) if by_trait else panel.names[unit] for unit in first)
+    labels = panel.traits.get(str(spec.cluster), panel.names)
+    names = tuple(str(labels[unit]) for unit in first)
     return Resampled(filled, names, few_clusters(levels.size))
 
 

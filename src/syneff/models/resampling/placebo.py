@@ -34,7 +34,7 @@ from syneff.models.resampling.assignment import (
     assignment,
     sample_cohorts,
 )
-from syneff.models.resampling.draws import check_draws, on_device, run_draws
+from syneff.models.resampling.draws import check_draws, run_draws
 from syneff.models.resampling.intervals import LEVEL, monte_carlo_error
 from syneff.panel.panel import Panel
 from syneff.runtime import draw_keys, key_for
@@ -110,7 +110,7 @@ class Placebo:
         step = partial(_step, self.model, self.assign)
         common = (design, source, key_for(seed, name))
         found = run_draws(step, common, self.draws, chunk=self.chunk, of="placebo draws")
-        drawn, onto = on_device(found[0]), found[1]
+        drawn, onto = found[0], np.asarray(found[1])
         test, stats = randomisation(actual, drawn, onto, term)
         said += (p_value_note(test, self.draws),)
         notes = (*actual.notes, *said)

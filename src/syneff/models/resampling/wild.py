@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError, one_of
-from syneff.models.base import Design, Estimate, Test
+from syneff.models.base import Design, Estimate, Estimator, Test
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.draws import Resampled, check_draws, resampled_clusters, run_draws
 from syneff.models.resampling.intervals import LEVEL, monte_carlo_error
@@ -34,7 +34,7 @@ WEIGHTS = ("rademacher", "webb", "mammen", "normal")
 VARIANTS = ("11", "13", "31", "33")
 ENUMERATED = 12
 """Clusters up to which all sign vectors are enumerated: 4,096."""
-CHUNK = 512
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class WildClusterBootstrap:
         Draws at a time; without effect on the results.
     """
 
-    model: FixedEffects
+    model: Estimator
     draws: int = 9999
     impose_null: bool = True
     weights: str = "rademacher"
@@ -119,7 +119,7 @@ class WildClusterBootstrap:
         deviations = np.asarray(forms.actual)
         factor = self._factor(actual, deviations, count)
         error = float(np.sqrt(factor * (deviations**2).sum()))
-        bootstrap = _Bootstrap(parts, float(actual.coef[0]), error, factor, self.null_value, exact)
+        bootstrap = _Bootstrap(np.asarray(parts), float(actual.coef[0]), error, factor, self.null_value, exact)
         test, stats = bootstrap.test()
         said = self._note(test, count, total, exact=exact)
         warned = () if exact else clusters.notes
@@ -265,7 +265,7 @@ def _step(rule: str, count: int, common: tuple[WildForms, Any], numbers: Int[Arr
     return wild_statistics(forms, drawn)
 
 
-def _draws(actual: Estimate, parts: np.ndarray, factor: float) -> Estimate:
+def _draws(actual: Estimate, parts: Array, factor: float) -> Estimate:
     """Return deviation and standard error of each draw at the null value."""
 
     def each(value: Array) -> Array:
@@ -273,8 +273,8 @@ def _draws(actual: Estimate, parts: np.ndarray, factor: float) -> Estimate:
 
     return replace(
         actual,
-        coef=jnp.asarray(parts[:, :1]),
-        cov=jnp.asarray(factor * parts[:, 2])[:, None, None],
+        coef=parts[:, :1],
+        cov=(factor * parts[:, 2])[:, None, None],
         nobs=each(actual.nobs),
         n_units=each(actual.n_units),
         n_periods=each(actual.n_periods),
