@@ -32,7 +32,7 @@ from syneff.models.design import treatment_path
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.assignment import ASSIGN, Assignment, adoption_paths, assign, assignment, sample_cohorts
 from syneff.models.resampling.bootstrap import draw_copies
-from syneff.models.resampling.draws import check_draws, draw_chunk, on_device, resampled_clusters, run_draws
+from syneff.models.resampling.draws import check_draws, draw_chunk, resampled_clusters, run_draws
 from syneff.models.resampling.placebo import check_assignment, strata_codes
 from syneff.models.stacking import Member, Models, Samples, fit_members, members_of, named, stack
 from syneff.numerics.multiple_testing import complete_draws, holm, rank_pvalues, romano_wolf, westfall_young
@@ -127,7 +127,7 @@ class Family:
         found = run_draws(step, (designs, source, key_for(seed, name)), self.draws, chunk=chunk, of="joint draws")
         # Placebo treatments have no effect; bootstrap samples have that of the estimate.
         centre = estimate.coef if self.scheme == "pairs_bootstrap" else jnp.zeros_like(estimate.coef)
-        return _adjusted(replace(estimate, notes=(*estimate.notes, *said)), on_device(found), centre)
+        return _adjusted(replace(estimate, notes=(*estimate.notes, *said)), found, centre)
 
 
 def _treatments(members: Sequence[Member], fits: Sequence[Estimate]) -> Estimate:

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import DataError, SpecError
-from syneff.models.base import Design, Estimate, Status
+from syneff.models.base import Design, Estimate, Estimator, Status
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Panel
 
-Models = Mapping[str, FixedEffects] | Sequence[FixedEffects]
+Models = Mapping[str, Estimator] | Sequence[Estimator]
 Samples = Mapping[str, Callable[[Panel], Panel] | None]
 
 AGREE = ("effects", "cluster", "covariance", "small_sample")
@@ -72,6 +72,7 @@ def named(models: Models) -> dict[str, FixedEffects]:
             f"Family: {Counter(names)[shared[0]]} models are called {shared[0]!r}. "
             "Give each its own name: models={'first': ..., 'second': ...}."
         )
+    found: dict[str, FixedEffects] = {}
     for name, model in zip(names, each, strict=True):
         if not isinstance(model, FixedEffects):
             raise SpecError(f"Family: model {name!r} is {type(model).__name__}, but only FixedEffects can be stacked.")
@@ -82,7 +83,8 @@ def named(models: Models) -> dict[str, FixedEffects]:
                     f"Family: models cannot be stacked, spec.{field} is {first!r} in {names[0]!r} and {own!r} in {name!r}. "
                     "Give all the same, or make two families."
                 )
-    return dict(zip(names, each, strict=True))
+        found[name] = model
+    return found
 
 
 def members_of(models: Models, samples: Samples, panel: Panel) -> tuple[Member, ...]:
