@@ -164,7 +164,7 @@ def test_members_that_cannot_share_draws_or_rows_are_told():
 
 @pytest.mark.slow
 def test_the_family_wise_error_is_the_level_under_a_placebo():
-    rng, runs, rejected = np.random.default_rng(11), 300, 0
+    rng, runs, rejected = np.random.default_rng(11), 200, 0
     panel = panel_of(missing=0.0)
     models = {"y": SHORT, "z": FixedEffects(Spec("z")), "v": FixedEffects(Spec("v"))}
     for run in range(runs):
