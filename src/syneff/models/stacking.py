@@ -74,7 +74,7 @@ def named(models: Models) -> dict[str, FixedEffects]:
         )
     found: dict[str, FixedEffects] = {}
     for name, model in zip(names, each, strict=True):
-        if not isinstance(model, FixedEffects):
+        if type(model) is not FixedEffects:  # A subclass would lose what it overrides.
             raise SpecError(f"Family: model {name!r} is {type(model).__name__}, but only FixedEffects can be stacked.")
         for field in AGREE:
             first, own = getattr(each[0].spec, field), getattr(model.spec, field)
