@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from syneff.models.base import Spec as Spec
     from syneff.models.description import Describe as Describe
     from syneff.models.event_study import EventStudy as EventStudy
+    from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
     from syneff.models.resampling import Jackknife as Jackknife
@@ -50,6 +51,7 @@ _HOMES = {
     "Estimate": "syneff.models.base",
     "EventStudy": "syneff.models.event_study",
     "Experiment": "syneff.experiment",
+    "Family": "syneff.models.family",
     "FixedEffects": "syneff.models.fixed_effects",
     "Jackknife": "syneff.models.resampling",
     "PairsBootstrap": "syneff.models.resampling",

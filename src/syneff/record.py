@@ -121,11 +121,12 @@ def _disagreement(audit: Audit | None) -> list[str]:
 
 
 def _sample(panel: Panel, run: Run) -> dict[str, int]:
+    """Return the sizes of sample and panel; of a family of fits, the largest."""
     rows = int(panel.sample.sum())
     return {
-        "n_units": int(run.estimate.n_units),
-        "n_periods": int(run.estimate.n_periods),
-        "rows": int(run.estimate.nobs),
+        "n_units": int(np.max(run.estimate.n_units)),
+        "n_periods": int(np.max(run.estimate.n_periods)),
+        "rows": int(np.max(run.estimate.nobs)),
         "panel_units": panel.shape[0],
         "panel_periods": panel.shape[1],
         "panel_rows": rows,

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from syneff.errors import SpecError
-from syneff.report.tables import Table, descriptive, number, plain, regression, specification, stars
+from syneff.report.tables import Table, descriptive, family, number, plain, regression, specification, stars
 from syneff.report.tidy import Cell, collect, published
 from tests.report import results
 
@@ -177,3 +177,33 @@ def test_specification_is_found_where_it_stands() -> None:
     assert specification({"estimator": {"draws": 3, "model": {"spec": spec}}}) == spec
     assert specification({"estimator": {"draws": 3}}) == {}
     assert specification(None) == {}
+
+
+def test_a_family_has_a_line_a_member_with_its_own_size_and_adjusted_p_values() -> None:
+    frame = results.tidy(
+        "family",
+        "1",
+        [
+            results.row("y/all:treat", 0.05, 0.01, 0.0004),
+            results.row("y/late:treat", -0.02, 0.01, 0.03),
+            results.check_row("holm:y/all:treat", 0.0008),
+            results.check_row("holm:y/late:treat", 0.03),
+            results.check_row("romano_wolf:y/all:treat", 0.001),
+        ],
+    )
+    frame["nobs"] = [4828.0, 3692.0, 4828.0, 3692.0, 4828.0]
+    made = {"family_1": results.manifest("family", "1")}
+    cells = collect(frame.assign(cell="family_1"), made, {})["family"]
+    table = family(cells, title="Family", paper=published(None, cells))
+    assert table.header[-4:] == ("Holm p", "p of draws", "Romano-Wolf p", "Westfall-Young p")
+    assert [line.cells for line in table.lines] == [
+        ("Synergy", "4,828", "0.050", "(5.000)", "0.0004", "0.0008", "", "0.001", ""),
+        ("Synergy", "3,692", "-0.020", "(-2.000)", "0.030", "0.030", "", "", ""),
+    ]
+    assert table.numbers["holm"].tolist() == [0.0008, 0.03]
+
+
+def test_a_family_needs_adjusted_p_values() -> None:
+    cells = collect(*results.stored(results.table03("1")))["table03"]
+    with pytest.raises(SpecError, match="no adjusted p-values"):
+        family(cells, title="Family", paper=published(None, cells))

@@ -26,7 +26,7 @@ from syneff.numerics.batching import map_in_chunks
 from syneff.numerics.covariance import Clusters
 from syneff.panel.panel import Panel
 from syneff.runtime import require_float64
-from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
+from syneff.typing import Array, Draws, Float, Int, UnitPeriod
 
 FEW_CLUSTERS = 10
 """Clusters under which their number is remarked on."""
@@ -41,7 +41,7 @@ FITS_AT_A_TIME = 64
 )
 @dataclass(frozen=True)
 class Design:
-    """The arrays of a specification; the treatment is regressor 0.
+    """The arrays of a specification, the treatment being regressor 0; a batch is the same type with a leading axis.
 
     Attributes
     ----------
@@ -69,11 +69,11 @@ class Design:
         Whether the weights are a product of a unit's and a period's, so that two-way effects are plain means.
     """
 
-    outcome: UnitPeriod
-    regressors: UnitPeriodK
-    weights: UnitPeriod
-    cluster: Int[Array, "unit period"]
-    instruments: Float[Array, "unit period l"]
+    outcome: Float[Array, "*batch unit period"]
+    regressors: Float[Array, "*batch unit period k"]
+    weights: Float[Array, "*batch unit period"]
+    cluster: Int[Array, "*batch unit period"]
+    instruments: Float[Array, "*batch unit period l"]
     names: tuple[str, ...]
     n_clusters: int
     nested: tuple[str, ...] = ()

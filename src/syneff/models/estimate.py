@@ -17,6 +17,9 @@ from scipy import special
 
 from syneff.typing import Array, Float, Int
 
+OfFit = Float[Array, "*batch"] | Float[Array, "*batch k"]
+"""What a fit has once: a scalar, or of a family of fits a vector over terms."""
+
 
 def _nothing() -> Array:
     return jnp.asarray(jnp.nan)
@@ -34,7 +37,7 @@ class Test:
     Attributes
     ----------
     statistic, dof, pvalue
-        Scalars; a batch has a leading axis.
+        Scalars; a batch has a leading axis, and a test of each term of a family is a vector over terms.
     dof_denominator
         Denominator degrees of freedom of an F test; infinite for chi-squared, NaN for none.
     name
@@ -78,6 +81,9 @@ class Status(IntEnum):
 class Estimate:
     """Coefficients and what belongs to them; a batch is the same type with a leading axis.
 
+    A family of regressions is one estimate whose terms come from different fits: what a fit has once (`nobs`, `n_units`,
+    `n_periods`, `dof`, the outcome and a test) is then a vector over terms, and `cov` is NaN off the diagonal.
+
     Attributes
     ----------
     coef
@@ -95,7 +101,7 @@ class Estimate:
     names
         Names of the terms.
     outcome
-        Name of the outcome.
+        Name of the outcome; of a family, one a term.
     tests
         Tests that came with the fit.
     draws
@@ -106,14 +112,14 @@ class Estimate:
 
     coef: Float[Array, "*batch k"]
     cov: Float[Array, "*batch k k"]
-    nobs: Float[Array, "*batch"]
-    n_units: Float[Array, "*batch"]
-    n_periods: Float[Array, "*batch"]
-    dof: Float[Array, "*batch"] | Float[Array, "*batch k"]
+    nobs: OfFit
+    n_units: OfFit
+    n_periods: OfFit
+    dof: OfFit
     stats: Mapping[str, Array]
     status: Int[Array, "*batch"]
     names: tuple[str, ...]
-    outcome: str = ""
+    outcome: str | tuple[str, ...] = ""
     tests: tuple[Test, ...] = ()
     draws: "Estimate | None" = None
     notes: tuple[str, ...] = ()
@@ -142,7 +148,7 @@ class Estimate:
         half = special.stdtrit(dof, 0.5 + confidence / 2) * error
         terms = pd.DataFrame(
             {
-                "outcome": self.outcome,
+                "outcome": self._outcomes,
                 "term": list(self.names),
                 "estimate": estimate,
                 "std_error": error,
@@ -150,13 +156,11 @@ class Estimate:
                 "p_value": pvalue,
                 "conf_low": estimate - half,
                 "conf_high": estimate + half,
-                "nobs": int(self.nobs),
-                "n_units": int(self.n_units),
-                "n_periods": int(self.n_periods),
+                **self._sizes,
                 "dof": dof,
             }
         )
-        return pd.concat([terms, *(self._test_row(test) for test in self.tests)], ignore_index=True)
+        return pd.concat([terms, *(self._test_rows(test) for test in self.tests)], ignore_index=True)
 
     def draws_frame(self) -> pd.DataFrame | None:
         """Return one row a draw and term, or None where nothing was resampled."""
@@ -176,21 +180,31 @@ class Estimate:
             }
         )
 
-    def _test_row(self, test: Test) -> pd.DataFrame:
+    @property
+    def _outcomes(self) -> list[str]:
+        return [self.outcome] * len(self.names) if isinstance(self.outcome, str) else list(self.outcome)
+
+    @property
+    def _sizes(self) -> dict[str, np.ndarray]:
+        sizes = {"nobs": self.nobs, "n_units": self.n_units, "n_periods": self.n_periods}
+        return {name: _spread(size, len(self.names)).astype(int) for name, size in sizes.items()}
+
+    def _test_rows(self, test: Test) -> pd.DataFrame:
+        """Return the row of a test, or one a term of a test of each."""
+        each = np.ndim(test.pvalue) > 0
+        count = len(self.names) if each else 1
         return pd.DataFrame(
             {
-                "outcome": [self.outcome],
-                "term": [test.name],
-                "estimate": [np.nan],
-                "std_error": [float(test.error)],
-                "statistic": [float(test.statistic)],
-                "p_value": [float(test.pvalue)],
-                "conf_low": [float(test.low)],
-                "conf_high": [float(test.high)],
-                "nobs": [int(self.nobs)],
-                "n_units": [int(self.n_units)],
-                "n_periods": [int(self.n_periods)],
-                "dof": [float(test.dof)],
+                "outcome": self._outcomes[:count],
+                "term": [f"{test.name}:{term}" for term in self.names] if each else [test.name],
+                "estimate": np.nan,
+                "std_error": _spread(test.error, count),
+                "statistic": _spread(test.statistic, count),
+                "p_value": _spread(test.pvalue, count),
+                "conf_low": _spread(test.low, count),
+                "conf_high": _spread(test.high, count),
+                **{name: size[:count] for name, size in self._sizes.items()},
+                "dof": _spread(test.dof, count),
             }
         )
 
@@ -250,6 +264,11 @@ def _largest(difference: np.ndarray, scale: np.ndarray) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(difference == 0, 0.0, np.abs(difference) / scale)
     return float(np.nan_to_num(ratio, nan=np.inf).max())
+
+
+def _spread(value: object, count: int) -> np.ndarray:
+    """Return a number, or a vector of as many, as a column."""
+    return np.broadcast_to(np.asarray(value, dtype=float), (count,))
 
 
 def _t_test(estimate: np.ndarray, error: np.ndarray, dof: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

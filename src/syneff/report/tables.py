@@ -48,6 +48,12 @@ ERROR_OPTIONS = {
     "kernel": "{} kernel",
 }
 CLUSTERS = {"unit": "city", "period": "year"}
+ADJUSTED = {
+    "holm": "Holm p",
+    "unadjusted": "p of draws",
+    "romano_wolf": "Romano-Wolf p",
+    "westfall_young": "Westfall-Young p",
+}
 MOMENTS = {"n": "N", "mean": "Mean", "sd": "SD", "min": "Min", "max": "Max"}
 
 
@@ -181,6 +187,45 @@ def regression(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tab
     marks = "t statistics in brackets. *** p < 1 %, ** p < 5 %, * p < 10 %."
     notes = (marks, *error_notes(cells), CONVENTIONS, *source_notes(cells))
     return Table(title, heads(cells), tuple(group for group in groups if group), notes, numbers)
+
+
+def family(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Table:
+    """Lay out families of regressions, a line a member, with the p-values adjusted for their number.
+
+    Parameters
+    ----------
+    cells
+        Cells with the tests ``holm:<term>`` of every term, and those of joint draws if they were drawn.
+    title
+        Caption.
+    paper
+        Published values to hold it against: rows of `syneff.report.tidy.published`, possibly none.
+    """
+    numbers = compare(cells, paper)
+    for test in ADJUSTED:
+        numbers[test] = math.nan
+    groups = []
+    for cell in cells:
+        pvalues, own = cell.tests.set_index("term")["p_value"], cell.estimates.set_index("term")
+        lines = []
+        for term, row in own.iterrows():
+            adjusted = {test: float(pvalues.get(f"{test}:{term}", math.nan)) for test in ADJUSTED}
+            numbers.loc[(numbers["cell"] == cell.name) & (numbers["term"] == term), list(adjusted)] = list(
+                adjusted.values()
+            )
+            fitted = (
+                f"{row['nobs']:,.0f}",
+                number(row["estimate"]),
+                f"({row['statistic']:.3f})",
+                number(row["p_value"]),
+            )
+            texts = (cell.label(str(row["outcome"])), *fitted, *map(number, adjusted.values()))
+            lines.append(Line(str(term), str(term), "estimate", texts))
+        groups.append(tuple(lines))
+    if numbers["holm"].isna().all():
+        raise SpecError(f"cell {cells[0].name!r} has no adjusted p-values. Use estimator=family for its experiment.")
+    header = ("Outcome", "N", "Estimate", "t", "p", *ADJUSTED.values())
+    return Table(title, header, tuple(groups), (*error_notes(cells), *source_notes(cells)), numbers)
 
 
 def heads(cells: Sequence[Cell]) -> tuple[str, ...]:
