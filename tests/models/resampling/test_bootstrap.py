@@ -8,6 +8,7 @@ import pytest
 
 from syneff.errors import SpecError
 from syneff.models.base import Spec
+from syneff.models.event_study import EventStudy
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling import BayesianBootstrap, Jackknife, PairsBootstrap, intervals
 from syneff.models.resampling.bootstrap import draw_copies, draw_weights
@@ -81,6 +82,20 @@ def test_the_jackknife_leaves_each_cluster_out(cluster):
     cov = (count - 1) / count * (left - full).T @ (left - full)
     np.testing.assert_allclose(estimate.cov, cov, rtol=1e-9)
     assert float(estimate.dof) == count - 1
+
+
+def test_any_estimator_is_resampled():
+    """Without a closed form draws are refitted, and have no standard errors of copies to studentise with."""
+    panel, model = staggered(3), EventStudy(SPEC, window=(-2, 2))
+    estimate = PairsBootstrap(model, draws=3, chunk=3).estimate(panel, seed=1)
+    key = draw_keys(key_for(1, ""), jnp.arange(1))[0]
+    copies = np.asarray(draw_copies(key, 30))
+    single = model.estimate(panel.reweight(panel.weights * copies[:, None]))
+    np.testing.assert_allclose(estimate.draws.coef[0], single.coef, rtol=1e-9, atol=1e-12)
+    names = {test.name for test in estimate.tests}
+    assert "percentile:event[1]" in names
+    assert "bootstrap_t:event[1]" not in names
+    assert "pre_trend" in names
 
 
 def test_a_cluster_that_alone_is_treated_is_named():

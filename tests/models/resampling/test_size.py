@@ -12,7 +12,7 @@ from tests.panels import staggered
 
 pytestmark = pytest.mark.slow
 
-REPLICATIONS = 300
+REPLICATIONS = 200
 MODEL = FixedEffects(Spec("y", "treat", ("a",)))
 # Rejections at 5 % that are allowed: four standard errors about .05 where theory promises it; with twelve clusters the
 # bootstraps of pairs are known to reject too often, and their rates are only kept from getting out of hand.
