@@ -129,12 +129,13 @@ def _weighted_counts(
     seen = jnp.where(rows[None, :] > 0, number, 0.0)
     clusters = _cluster_copies(seen, design).sum(1)
     levels = {"unit": units, "period": fits.n_periods}
+    nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros_like(units))
     return Counts(
         rows=number @ rows,
         clusters=clusters,
         regressors=fits.kept.sum(1).astype(float),
         dummies=fits.rank + (units if "unit" in spec.effects else 0.0),
-        nested=sum((levels[effect] for effect in design.nested), start=jnp.zeros_like(units)),
+        nested=nested - max(len(design.nested) - 1.0, 0.0),
     )
 
 

@@ -1,5 +1,6 @@
 """From names to clusters and distances: what a covariance needs of a panel, and every error that the user can mend there."""
 
+from functools import reduce
 from itertools import combinations
 
 import jax.numpy as jnp
@@ -36,8 +37,9 @@ def clusters_of(panel: Panel, spec: Spec, inside: np.ndarray) -> tuple[Clusters,
     ways = []
     for order in range(1, len(codes) + 1):
         for chosen in combinations(codes, order):
-            stacked = np.stack([each.ravel() for each in chosen], axis=1)
-            joined = np.unique(stacked, axis=0, return_inverse=True)[1].reshape(panel.shape)
+            # Digits of one number: rows share it if they share all codes.
+            joined = reduce(lambda number, code: number * (code.max() + 1) + code, chosen)
+            joined = np.unique(joined, return_inverse=True)[1].reshape(panel.shape)
             sizes = np.bincount(joined.ravel())
             held = {"unit": (joined == joined[:, :1]).all(), "period": (joined == joined[:1]).all()}
             whole = tuple(name for name, holds in held.items() if holds)

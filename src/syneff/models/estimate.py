@@ -48,14 +48,14 @@ class Test:
         Monte-Carlo standard error of the p-value, where it comes from random draws; NaN elsewhere.
     """
 
-    statistic: Float[Array, "..."]
-    dof: Float[Array, "..."]
-    dof_denominator: Float[Array, "..."]
-    pvalue: Float[Array, "..."]
+    statistic: Float[Array | np.ndarray, "..."]
+    dof: Float[Array | np.ndarray, "..."]
+    dof_denominator: Float[Array | np.ndarray, "..."]
+    pvalue: Float[Array | np.ndarray, "..."]
     name: str
-    low: Float[Array, "..."] = field(default_factory=_nothing)
-    high: Float[Array, "..."] = field(default_factory=_nothing)
-    error: Float[Array, "..."] = field(default_factory=_nothing)
+    low: Float[Array | np.ndarray, "..."] = field(default_factory=_nothing)
+    high: Float[Array | np.ndarray, "..."] = field(default_factory=_nothing)
+    error: Float[Array | np.ndarray, "..."] = field(default_factory=_nothing)
 
     __test__ = False
 

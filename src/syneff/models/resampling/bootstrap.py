@@ -175,11 +175,12 @@ def _prepare(
 def _pairs_tests(actual: Estimate, drawn: Estimate, left_out: Estimate) -> tuple[Test, ...]:
     """Return all intervals of all terms that have draws."""
     tests = []
-    errors = np.asarray(drawn.std_error)
+    coefs, errors, left = np.asarray(drawn.coef), np.asarray(drawn.std_error), np.asarray(left_out.coef)
+    values, standard = np.asarray(actual.coef), np.asarray(actual.std_error)
     for place, term in enumerate(drawn.names):
         which = actual.names.index(term)
-        value, error = float(actual.coef[which]), float(actual.std_error[which])
-        draws, without = np.asarray(drawn.coef[:, place]), np.asarray(left_out.coef[:, place])
+        value, error = float(values[which]), float(standard[which])
+        draws, without = coefs[:, place], left[:, place]
         found = np.isfinite(draws)
         count = int(found.sum())
         if not np.isfinite(value) or count < 2:

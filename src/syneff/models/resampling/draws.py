@@ -82,7 +82,9 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
         If a cluster is not constant within units, or if there are fewer than two.
     """
     cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
-    crossing = [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
+    crossing = []
+    if "unit" not in design.ways[0].whole:
+        crossing = [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
     if crossing or not isinstance(spec.cluster, str | None):
         where = f": {panel.names[crossing[0]]} lies in several" if crossing else ""
         raise SpecError(
@@ -90,14 +92,13 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
             "Set spec.cluster to unit or to a trait of the units."
         )
     sampled = inside.any(1)
-    levels, codes = np.unique(cluster[sampled, 0], return_inverse=True)
+    levels, where_first, codes = np.unique(cluster[sampled, 0], return_index=True, return_inverse=True)
     if levels.size < 2:
         raise SpecError(f"{scheme}: there is {levels.size} cluster in the sample; 2 or more are needed.")
     filled = np.zeros(cluster.shape[0], dtype=int)
     filled[sampled] = codes
-    first = [int(np.flatnonzero(sampled)[np.argmax(codes == each)]) for each in range(levels.size)]
     labels = panel.traits.get(str(spec.cluster), panel.names)
-    names = tuple(str(labels[unit]) for unit in first)
+    names = tuple(str(labels[unit]) for unit in np.flatnonzero(sampled)[where_first])
     return Resampled(filled, names, few_clusters(levels.size))
 
 
