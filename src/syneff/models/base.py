@@ -78,7 +78,7 @@ class Design:
     n_clusters: int
     nested: tuple[str, ...] = ()
     ways: tuple[Clusters, ...] = ()
-    distances: Float[Array, "unit unit"] | None = None
+    distances: Float[Array, "*batch unit unit"] | None = None
     balanced: bool = False
 
 

@@ -89,7 +89,7 @@ class Clusters:
         1, or -1 for the intersection of an even number of ways.
     """
 
-    codes: Int[Array, "unit period"]
+    codes: Int[Array, "*batch unit period"]
     count: int
     size: int
     whole: tuple[str, ...]
