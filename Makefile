@@ -32,7 +32,7 @@ bench: $(READY) ## time the main computations on this machine
 
 lock: $(READY) ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --upgrade --universal --no-emit-index-url --no-header --generate-hashes \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --no-header --generate-hashes \
 		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove .venv, caches and outputs
