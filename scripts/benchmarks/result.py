@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
 
+import numpy as np
 from rich.table import Table
 
 T = TypeVar("T")
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Result:
-    """What one job took, and how far its result is from the peer's."""
+    """What one job took, and how far its result is from the peer's; NaN where there is no peer, or nothing to compare."""
 
     job: str
     warm: float
@@ -34,7 +35,10 @@ def table(results: list[Result], peer: str) -> Table:
     shown = Table(*names, title=f"{peer}: extrapolated from a sample; error: against it", title_justify="left")
     shown.columns[0].no_wrap = True
     for each in results:
-        ratio = each.peer / each.warm
-        cells = (f"{each.warm:.3f}", f"{each.compile:.1f}", f"{each.peer:.2f}", f"{ratio:.0f} x", f"{each.error:.0e}")
+        numbers = (each.warm, max(each.compile, 0.0), each.peer, each.peer / each.warm, each.error)
+        formats = ("{:.3f}", "{:.1f}", "{:.2f}", "{:.0f} x", "{:.0e}")
+        cells = (
+            "-" if np.isnan(number) else form.format(number) for form, number in zip(formats, numbers, strict=True)
+        )
         shown.add_row(each.job, *cells)
     return shown
