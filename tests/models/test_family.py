@@ -35,11 +35,18 @@ def panel_of(seed=3, units=40, missing=0.05):
 @pytest.mark.parametrize("missing", [0.0, 0.05])
 @pytest.mark.parametrize(
     "spec",
-    [{}, {"effects": ("unit",)}, {"cluster": "region", "small_sample": "lsdv"}, {"cluster": None}, {"effects": ()}],
+    [
+        {},
+        {"effects": ("unit",)},
+        {"cluster": "region", "small_sample": "lsdv"},
+        {"cluster": None},
+        {"effects": ()},
+        {"covariance": "CR2"},
+    ],
 )
 def test_members_are_their_single_fits(missing, spec):
     panel = panel_of(missing=missing)
-    models = {name: FixedEffects(replace(model.spec, covariance=None, **spec)) for name, model in MODELS.items()}
+    models = {name: FixedEffects(replace(model.spec, **{"covariance": None, **spec})) for name, model in MODELS.items()}
     fits = Family(models, SAMPLES).fits(panel)
     assert list(fits) == [f"{model}/{sample}" for sample in SAMPLES for model in MODELS]
     for sample, step in SAMPLES.items():

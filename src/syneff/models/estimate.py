@@ -5,7 +5,7 @@ the coefficient NaN and the fit says so in its status.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
 
@@ -134,6 +134,22 @@ class Estimate:
         """Degrees of freedom of each term."""
         dof = self.dof if self.dof.ndim == self.coef.ndim else self.dof[..., None]
         return jnp.broadcast_to(dof, self.coef.shape)
+
+    def of_terms(self, names: tuple[str, ...]) -> "Estimate":
+        """Return the estimate of some of its terms; what is a vector over terms is cut with them."""
+        place = np.asarray([self.names.index(name) for name in names])
+
+        def cut(value: Array) -> Array:
+            return value[place] if jnp.shape(value)[:1] == (len(self.names),) else value
+
+        return replace(
+            self,
+            coef=self.coef[place],
+            cov=self.cov[place[:, None], place[None, :]],
+            dof=cut(self.dof),
+            stats={name: cut(value) for name, value in self.stats.items()},
+            names=names,
+        )
 
     def frame(self, confidence: float = 0.95) -> pd.DataFrame:
         """Return one row a term and one row a test, whose ``std_error`` is the Monte-Carlo error of its p-value.

@@ -143,7 +143,7 @@ def _treatments(members: Sequence[Member], fits: Sequence[Estimate]) -> Estimate
         nobs=side_by_side([fit.nobs for fit in fits]),
         n_units=side_by_side([fit.n_units for fit in fits]),
         n_periods=side_by_side([fit.n_periods for fit in fits]),
-        dof=side_by_side([fit.dof for fit in fits]),
+        dof=side_by_side([fit.term_dof[0] for fit in fits]),
         stats={name: side_by_side([fit.stats[name] for fit in fits]) for name in fits[0].stats},
         status=jnp.asarray(max(statuses, default=int(Status.OK))),
         names=tuple(member.term for member in members),
@@ -215,9 +215,10 @@ def _pairs(
 
 def _by_draw(fitted: Estimate) -> Estimate:
     """Return the treatments of all members as terms of each draw, from fits ``[member draw]``."""
-    sizes = {name: getattr(fitted, name).T for name in ("nobs", "n_units", "n_periods", "dof")}
+    sizes = {name: getattr(fitted, name).T for name in ("nobs", "n_units", "n_periods")}
     return Estimate(
         coef=fitted.coef[:, :, 0].T,
+        dof=fitted.term_dof[:, :, 0].T,
         cov=_diagonal(fitted.cov[:, :, 0, 0].T),
         stats={},
         status=fitted.status.max(0),

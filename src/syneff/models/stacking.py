@@ -13,7 +13,6 @@ from typing import cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from syneff.errors import DataError, SpecError
 from syneff.models.base import Design, Estimate, Estimator, Status
@@ -169,14 +168,12 @@ def _pad(design: Design, names: tuple[str, ...], balanced: bool) -> Design:
 def _own_terms(member: Member, fitted: Estimate, width: int) -> Estimate:
     """Return a member's terms under its own names, without the padding; the constants follow `width` regressors."""
     own = member.design.names
-    places = np.asarray([*range(len(own)), *range(width, len(fitted.names))])
-    coef, status = fitted.coef[places], int(fitted.status)
-    if status == Status.COLLINEAR and bool(jnp.isfinite(coef).all()):
+    kept = fitted.of_terms((*fitted.names[: len(own)], *fitted.names[width:]))
+    status = int(kept.status)
+    if status == Status.COLLINEAR and bool(jnp.isfinite(kept.coef).all()):
         status = int(Status.OK)
     narrowed = replace(
-        fitted,
-        coef=coef,
-        cov=fitted.cov[places[:, None], places[None, :]],
+        kept,
         status=jnp.asarray(status),
         names=(*own, *fitted.names[width:]),
         outcome=member.model.spec.outcome,

@@ -24,7 +24,6 @@ from syneff.models.resampling import intervals
 from syneff.models.resampling.draws import (
     Resampled,
     check_draws,
-    narrow,
     resampled_clusters,
     run_draws,
 )
@@ -209,7 +208,7 @@ def _test(method: str, term: str, interval: Interval, draws: int, *, statistic: 
 
 def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], clusters: Resampled) -> Estimate:
     """Give the estimate the covariance of its draws, and say how many draws were lost."""
-    estimate = narrow(actual, drawn.names)
+    estimate = actual.of_terms(drawn.names)
     coef, kept = np.asarray(drawn.coef), np.isfinite(np.asarray(estimate.coef))
     complete = np.isfinite(coef[:, kept]).all(1)
     cov = np.full((kept.size, kept.size), np.nan)

@@ -1,7 +1,7 @@
 """What all schemes share: running the draws, and choosing what to resample."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError
-from syneff.models.base import Design, Estimate, Spec
+from syneff.models.base import Design, Spec
 from syneff.numerics.batching import map_over_devices
 from syneff.panel.panel import Panel
 from syneff.runtime import computing_devices
@@ -110,16 +110,3 @@ def few_clusters(count: int) -> tuple[str, ...]:
         f"only {count} clusters: resampling them is unreliable; prefer WildClusterBootstrap, which enumerates all sign "
         "vectors of up to 12 clusters, or a bias-reduced covariance (CR2)",
     )
-
-
-def narrow(estimate: Estimate, names: tuple[str, ...]) -> Estimate:
-    """Return an estimate with some of its terms."""
-    place = np.asarray([estimate.names.index(name) for name in names])
-    if len(names) == len(estimate.names):
-        return estimate
-    stats = {
-        name: value[place] if jnp.ndim(value) and value.shape[0] == len(estimate.names) else value
-        for name, value in estimate.stats.items()
-    }
-    cov = estimate.cov[place[:, None], place[None, :]]
-    return replace(estimate, coef=estimate.coef[place], cov=cov, names=names, stats=stats)

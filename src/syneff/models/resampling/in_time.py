@@ -12,7 +12,6 @@ import numpy as np
 from syneff.errors import DataError, SpecError
 from syneff.models.base import Estimate, Estimator
 from syneff.models.design import treatment_path
-from syneff.models.resampling.draws import narrow
 from syneff.panel.panel import Panel
 
 
@@ -72,7 +71,7 @@ class PlaceboInTime:
                     "Use a sample with years before the policy."
                 )
             fake = before.assign({term: early.astype(float)})
-            fits.append(narrow(self.model.estimate(fake, seed=seed, name=name), (term,)))
+            fits.append(self.model.estimate(fake, seed=seed, name=name).of_terms((term,)))
         cov = np.full((len(fits), len(fits)), np.nan)
         np.fill_diagonal(cov, [float(each.cov[0, 0]) for each in fits])
         rows = int((path & panel.sample).sum())
@@ -81,6 +80,7 @@ class PlaceboInTime:
             fits[0],
             coef=jnp.asarray([float(each.coef[0]) for each in fits]),
             cov=jnp.asarray(cov),
+            dof=jnp.asarray([float(each.term_dof[0]) for each in fits]),
             stats={},
             tests=(),
             names=tuple(f"lead[{lead}]" for lead in self.leads),

@@ -17,7 +17,7 @@ import numpy as np
 
 from syneff.errors import SpecError
 from syneff.models.base import Design, Estimate, Estimator
-from syneff.models.resampling.draws import Resampled, narrow, resampled_clusters, run_draws
+from syneff.models.resampling.draws import Resampled, resampled_clusters, run_draws
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Int
 
@@ -66,7 +66,7 @@ class Jackknife:
         design = self.model.design(panel)
         clusters = resampled_clusters("Jackknife", panel, design, self.model.spec)
         left_out = leave_one_out(self.model, design, clusters, chunk=self.chunk)
-        estimate = narrow(actual, left_out.names)
+        estimate = actual.of_terms(left_out.names)
         count = len(clusters.names)
         gaps = left_out.coef - estimate.coef[None]
         lost = [
