@@ -10,7 +10,7 @@ from syneff.errors import SpecError
 from syneff.models.base import Spec
 from syneff.models.event_study import EventStudy
 from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling import BayesianBootstrap, Jackknife, PairsBootstrap, intervals
+from syneff.models.resampling import BayesianBootstrap, Jackknife, PairsBootstrap, PlaceboInTime, intervals
 from syneff.models.resampling.bootstrap import draw_copies, draw_weights
 from syneff.runtime import draw_keys, key_for
 from tests.panels import staggered
@@ -151,3 +151,17 @@ def test_there_must_be_draws(scheme):
         scheme(FixedEffects(SPEC), draws=0)
     with pytest.raises(SpecError, match="chunk=0"):
         scheme(FixedEffects(SPEC), chunk=0)
+
+
+def test_degrees_of_freedom_stay_with_their_terms():
+    """Satterthwaite's differ from term to term; schemes that report some of the terms must cut them alike."""
+    panel = staggered(1, units=24)
+    model = FixedEffects(replace(SPEC, covariance="CR2"))
+    single = model.estimate(panel).frame().set_index("term")["dof"]
+    assert single["treat"] != single["a"]
+    draws = PairsBootstrap(model, draws=9).estimate(panel).frame().set_index("term")["dof"]
+    np.testing.assert_allclose(draws[["treat", "a"]], single[["treat", "a"]], rtol=1e-12)
+    early = PlaceboInTime(model, leads=(1, 2)).estimate(panel)
+    assert early.dof.shape == (2,)
+    alone = PlaceboInTime(model, leads=(2,)).estimate(panel)
+    assert float(early.dof[1]) == pytest.approx(float(alone.term_dof[0]), rel=1e-12)
