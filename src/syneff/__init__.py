@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
+    from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
     "BayesianBootstrap": "syneff.models.resampling",
@@ -63,6 +64,7 @@ _HOMES = {
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
     "Variable": "syneff.panel.panel",
+    "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",
     "metafrontier": "syneff.measure.metafrontier",
