@@ -1,0 +1,304 @@
+r"""The concentrated likelihood of spatial panel models, and its maximum.
+
+All six models are one: with columns :math:`Z = [X, W X]` net of effects, and :math:`B = I - \lambda W`,
+
+.. math::
+
+    B (y - \rho W y - Z \beta) = e, \qquad
+    \ell(\rho, \lambda) = m [\ln|I - \rho W| + \ln|I - \lambda W| - c \ln(1 - \rho) - c \ln(1 - \lambda)]
+    - \tfrac{mn}{2} [\ln(2 \pi \hat\sigma^2) + 1] .
+
+What is left of :math:`\beta` and :math:`\sigma^2` are moments of ``[Z, y, Wy]``, found once; filtering them by *B* is a
+polynomial in :math:`\lambda`. The counts *m*, *n* and *c* make the difference between the methods:
+
+===============  ========  ================  ===  ============================
+method           effects   m                 n    c
+===============  ========  ================  ===  ============================
+direct           any       periods T         N    0
+Lee and Yu       unit      T - 1             N    0
+Lee and Yu       period    T                 N-1  1
+Lee and Yu       both      T - 1             N-1  1
+===============  ========  ================  ===  ============================
+
+The effects are taken out after W is applied, which is exact maximum likelihood with a dummy for each effect.
+
+References
+----------
+Lee, L.-F. and Yu, J. (2010). Journal of Econometrics 154, 165-185. https://doi.org/10.1016/j.jeconom.2009.08.001
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from syneff.numerics.least_squares import RCOND, sweep
+from syneff.numerics.network import Network
+from syneff.typing import Array, Bool, Float
+
+STEPS = 14
+"""Newton steps of one parameter; from a grid point five or so are enough."""
+STEPS_OF_TWO = 30
+AT_BOUND = 1e-6
+"""Distance to a bound, relative to that between the bounds, at which a parameter counts as being there."""
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["periods", "units", "corrected"], meta_fields=[])
+@dataclass(frozen=True)
+class Counts:
+    """What the likelihood counts.
+
+    Attributes
+    ----------
+    periods, units
+        The numbers *m* and *n* of the module's table.
+    corrected
+        *c* of the table: 1 where Lee and Yu's transformation takes a unit out, else 0.
+    """
+
+    periods: Float[Array, "*batch"]
+    units: Float[Array, "*batch"]
+    corrected: Float[Array, "*batch"]
+
+    @property
+    def rows(self) -> Float[Array, "*batch"]:
+        """Rows of the likelihood."""
+        return self.periods * self.units
+
+
+def counts_of(n_units: Array, n_periods: Array, effects: tuple[str, ...], *, transformed: bool) -> Counts:
+    """Count rows for the direct (not transformed) or Lee and Yu's (transformed) likelihood."""
+    by_unit = 1.0 if transformed and "unit" in effects else 0.0
+    by_period = 1.0 if transformed and "period" in effects else 0.0
+    return Counts(n_periods - by_unit, n_units - by_period, jnp.full_like(n_units, by_period))
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["base", "cross", "square", "kept"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class Moments:
+    """Cross products of ``[Z, y, Wy]``, net of effects; ``column`` is k + 2.
+
+    Attributes
+    ----------
+    base
+        ``[column column]``: products of the columns.
+    cross, square
+        ``[column column]``: products of the columns with their lags, and of the lags; None where errors are not filtered.
+    kept
+        ``[k]``: columns of Z that are not collinear with those before them.
+    """
+
+    base: Float[Array, "column column"]
+    cross: Float[Array, "column column"] | None
+    square: Float[Array, "column column"] | None
+    kept: Bool[Array, " k"]
+
+    def filtered(self, lam: Float[Array, ""]) -> Float[Array, "column column"]:
+        """Return the cross products of the columns filtered by ``I - lambda W``."""
+        if self.cross is None or self.square is None:
+            return self.base
+        return self.base - lam * (self.cross + self.cross.T) + lam**2 * self.square
+
+    def partialled(self, lam: Float[Array, ""]) -> tuple[Float[Array, "k 2"], Float[Array, "2 2"]]:
+        """Return coefficients of y and Wy on Z, and the cross products of their residuals, all filtered."""
+        moments, k = self.filtered(lam), self.kept.shape[0]
+        both = self.kept[:, None] & self.kept[None, :]
+        inner = jnp.where(both, moments[:k, :k], jnp.diag((~self.kept).astype(float)))
+        outer = jnp.where(self.kept[:, None], moments[:k, k:], 0.0)
+        scale = 1.0 / jnp.sqrt(jnp.diagonal(inner))
+        scaled = inner * scale[:, None] * scale[None, :]
+        coef = scale[:, None] * jnp.linalg.solve(scaled, scale[:, None] * outer)
+        return coef, moments[k:, k:] - outer.T @ coef
+
+
+def kept_columns(base: Float[Array, "column column"], size: Float[Array, " k"]) -> Bool[Array, " k"]:
+    """Say which columns of Z are not collinear with those before them, nor explained by the effects.
+
+    Parameters
+    ----------
+    base
+        Cross products of ``[Z, y, Wy]``.
+    size
+        ``[k]``: sums of squares of the columns before effects were taken out.
+    """
+    scale = 1.0 / jnp.sqrt(jnp.where(size > 0, size, 1.0))
+    k = size.shape[0]
+    return sweep(base[:k, :k] * scale[:, None] * scale[None, :], RCOND)[1]
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["coef", "rho", "lam", "sigma2", "log_likelihood", "at_bound", "kept"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class SpatialFit:
+    """The maximum.
+
+    Attributes
+    ----------
+    coef
+        ``[k]``; 0 where a column is dropped.
+    rho, lam, sigma2
+        Spatial parameters (0 where the model has none) and the variance of the errors.
+    log_likelihood
+        Its value.
+    at_bound
+        Whether a spatial parameter is at its bound.
+    kept
+        ``[k]``: columns that are not dropped.
+    """
+
+    coef: Float[Array, " k"]
+    rho: Float[Array, ""]
+    lam: Float[Array, ""]
+    sigma2: Float[Array, ""]
+    log_likelihood: Float[Array, ""]
+    at_bound: Bool[Array, ""]
+    kept: Bool[Array, " k"]
+
+
+def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool, filtered: bool) -> SpatialFit:
+    """Maximise the likelihood of a model.
+
+    Parameters
+    ----------
+    moments, network, counts
+        The data.
+    lagged, filtered
+        Whether the model has rho, and lambda.
+    """
+    nothing = jnp.zeros(())
+    rho = lam = nothing
+    if filtered:
+        rho, lam = _both(moments, network, counts, lagged=lagged)
+    elif lagged:
+        rho = maximise_lag(moments.partialled(nothing)[1], network, counts)
+    coef, rest = moments.partialled(lam)
+    sigma2 = _squares(rest, rho) / counts.rows
+    log_likelihood = log_determinants(network, counts, rho) + log_determinants(network, counts, lam)
+    log_likelihood = log_likelihood - 0.5 * counts.rows * (jnp.log(2.0 * jnp.pi * sigma2) + 1.0)
+    return SpatialFit(
+        coef=jnp.where(moments.kept, coef[:, 0] - rho * coef[:, 1], 0.0),
+        rho=rho,
+        lam=lam,
+        sigma2=sigma2,
+        log_likelihood=log_likelihood,
+        at_bound=_is_at_bound(rho, network) | _is_at_bound(lam, network),
+        kept=moments.kept,
+    )
+
+
+def log_determinants(network: Network, counts: Counts, at: Float[Array, "*point"]) -> Float[Array, "*point"]:
+    """Return the Jacobian's part of the log-likelihood, Lee and Yu's correction included."""
+    correction = jnp.where(counts.corrected > 0, jnp.log(jnp.abs(1.0 - at)), 0.0)
+    return counts.periods * (network.log_determinant(at) - correction)
+
+
+def maximise_lag(rest: Float[Array, "2 2"], network: Network, counts: Counts) -> Float[Array, ""]:
+    """Maximise over rho alone: the best point of a grid, then Newton steps that a bracket guards.
+
+    Parameters
+    ----------
+    rest
+        Cross products of the residuals of y and Wy on Z.
+    network, counts
+        The data.
+    """
+    grid = network.grid
+    values = log_determinants(network, counts, grid) - 0.5 * counts.rows * jnp.log(
+        rest[0, 0] - 2.0 * rest[0, 1] * grid + rest[1, 1] * grid**2
+    )
+    best = jnp.argmax(values)
+    ends = jnp.concatenate([network.lower[None], grid, network.upper[None]])
+
+    def step(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        rho, low, high = state
+        trace, square = network.traces(rho)
+        residual = rest[0, 1] - rest[1, 1] * rho
+        squares = _squares(rest, rho)
+        inside = jnp.where(counts.corrected > 0, 1.0 / (1.0 - rho), 0.0)
+        slope = counts.rows * residual / squares - counts.periods * (trace - inside)
+        bend = counts.rows * (2.0 * residual**2 / squares**2 - rest[1, 1] / squares)
+        bend = bend - counts.periods * (square - inside**2)
+        low, high = jnp.where(slope > 0, rho, low), jnp.where(slope > 0, high, rho)
+        newton = rho - slope / jnp.where(bend < 0, bend, -1.0)
+        usable = (bend < 0) & (newton >= low) & (newton <= high)
+        return jnp.where(usable, newton, 0.5 * (low + high)), low, high
+
+    found: Array = jax.lax.fori_loop(0, STEPS, step, (grid[best], ends[best], ends[best + 2]))[0]
+    return found
+
+
+def _both(moments: Moments, network: Network, counts: Counts, *, lagged: bool) -> tuple[Array, Array]:
+    """Maximise over lambda, or over rho and lambda."""
+
+    def value(rest: Array, rho: Array, lam: Array) -> Array:
+        determinants = log_determinants(network, counts, lam)
+        if lagged:
+            determinants = determinants + log_determinants(network, counts, rho)
+        return determinants - 0.5 * counts.rows * jnp.log(_squares(rest, rho))
+
+    def objective(at: Float[Array, " parameter"]) -> Array:
+        rho = at[1] if lagged else jnp.zeros(())
+        return value(moments.partialled(at[0])[1], rho, at[0])
+
+    grid = network.grid
+    across = grid[::4] if lagged else jnp.zeros(1)
+    rests = jax.vmap(lambda lam: moments.partialled(lam)[1])(grid)
+    values = jax.vmap(lambda rest, lam: jax.vmap(lambda rho: value(rest, rho, lam))(across))(rests, grid)
+    best = jnp.argmax(values)
+    start = jnp.stack([grid[best // across.shape[0]], across[best % across.shape[0]]])[: 2 if lagged else 1]
+    size = start.shape[0]
+    found = newton(objective, start, jnp.full(size, network.lower), jnp.full(size, network.upper))
+    return (found[1] if lagged else jnp.zeros(())), found[0]
+
+
+def newton(
+    objective: Callable[[Array], Array],
+    start: Float[Array, " parameter"],
+    lower: Float[Array, " parameter"],
+    upper: Float[Array, " parameter"],
+) -> Float[Array, " parameter"]:
+    """Maximise a smooth function of one or two parameters within bounds by Newton steps that never go down.
+
+    Directions of positive curvature are turned, and each step is the best of its halves; a step is at most half the way to a
+    bound.
+    """
+    halves = jnp.concatenate([0.5 ** jnp.arange(10.0), jnp.zeros(1)])
+
+    def step(_: Array, at: Array) -> Array:
+        slope, bend = jax.grad(objective)(at), jax.hessian(objective)(at)
+        values, vectors = jnp.linalg.eigh(bend)
+        size = jnp.maximum(jnp.abs(values), 1e-10 * jnp.abs(values).max() + 1e-300)
+        move = vectors @ ((vectors.T @ slope) / size)
+        room = jnp.where(move > 0, upper - at, at - lower)
+        move = move * jnp.minimum(1.0, 0.5 * (room / jnp.where(move == 0, 1.0, jnp.abs(move))).min())
+        candidates = at[None, :] + halves[:, None] * move[None, :]
+        reached = jax.vmap(objective)(candidates)
+        return candidates[jnp.argmax(jnp.where(jnp.isfinite(reached), reached, -jnp.inf))]
+
+    def polish(_: Array, at: Array) -> Array:
+        # Close to the maximum the function is flat to rounding, its slope is not.
+        slope = jax.grad(objective)(at)
+        moved = at - jnp.linalg.solve(jax.hessian(objective)(at), slope)
+        better = jnp.abs(jax.grad(objective)(moved)).max() < jnp.abs(slope).max()
+        return jnp.where(better & (moved > lower).all() & (moved < upper).all(), moved, at)
+
+    found: Array = jax.lax.fori_loop(0, 3, polish, jax.lax.fori_loop(0, STEPS_OF_TWO, step, start))
+    return found
+
+
+def _squares(rest: Float[Array, "2 2"], rho: Float[Array, ""]) -> Float[Array, ""]:
+    return rest[0, 0] - 2.0 * rho * rest[0, 1] + rho**2 * rest[1, 1]
+
+
+def _is_at_bound(value: Float[Array, ""], network: Network) -> Bool[Array, ""]:
+    width = network.upper - network.lower
+    return jnp.minimum(value - network.lower, network.upper - value) < AT_BOUND * width
