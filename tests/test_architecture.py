@@ -34,7 +34,7 @@ ARROWS = {
     "syneff.numerics": FOUNDATIONS,
     "syneff.measure": ("syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.models": ("syneff.numerics", "syneff.panel", *FOUNDATIONS),
-    "syneff.spatial": ("syneff.models.base", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
+    "syneff.spatial": ("syneff.models.base", "syneff.models.design", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
     "syneff.app": ("syneff",),
     "syneff.configuration": (),
