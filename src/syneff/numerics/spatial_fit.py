@@ -75,7 +75,7 @@ class Cube:
     size: Float[Array, " k"]
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "filtered"], meta_fields=[])
+@partial(jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "bread", "scores"], meta_fields=[])
 @dataclass(frozen=True)
 class Fitted:
     """A fit with its uncertainty.
@@ -88,14 +88,16 @@ class Fitted:
         ``[parameter parameter]``: covariance of beta, rho, lambda and sigma2; rows of those that the model has not are 0.
     residuals
         ``[unit period]``: errors, net of effects.
-    filtered
-        ``[unit period]``: outcome less its lag and the columns, before errors are filtered.
+    bread, scores
+        ``[parameter parameter]``, ``[unit parameter]``: inverse of the observed information, and each unit's part of the
+        score; None unless the covariance is clustered.
     """
 
     fit: SpatialFit
     inverse: Float[Array, "parameter parameter"]
     residuals: UnitPeriod
-    filtered: UnitPeriod
+    bread: Float[Array, "parameter parameter"] | None = None
+    scores: Float[Array, "unit parameter"] | None = None
 
 
 def demean(values: UnitPeriodK, inside: UnitPeriod, effects: tuple[str, ...]) -> UnitPeriodK:
@@ -158,17 +160,17 @@ def fit_cube(cube: Cube, network: Network, clusters: Int[Array, " unit"], form: 
     lagged = jnp.zeros_like(left) if lags is None else jnp.einsum("itk,k->it", lags, weights)
     residuals = left - fit.lam * lagged
     if form.covariance == "expected":
-        return Fitted(fit, invert(information(fit), kept), residuals, left)
+        return Fitted(fit, invert(information(fit), kept), residuals)
     bread = invert(observed_information(fit, moments, network, counts), kept)
     if form.covariance == "observed":
-        return Fitted(fit, bread, residuals, left)
+        return Fitted(fit, bread, residuals)
     shifted = net if lags is None else net - fit.lam * lags
     own = jnp.stack([shifted[:, :, -1], lagged], axis=2)
     scores = unit_scores(
         fit, residuals, shifted[:, :, :k], own, _diagonals(fit, network, counts), counts=counts
     )
     scores = jnp.where(kept[None, :], scores, 0.0)
-    return Fitted(fit, sandwich(scores, bread, inside, clusters, n_clusters), residuals, left)
+    return Fitted(fit, sandwich(scores, bread, inside, clusters, n_clusters), residuals, bread, scores)
 
 
 def sandwich(

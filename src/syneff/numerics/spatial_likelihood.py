@@ -181,7 +181,7 @@ def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool
     elif lagged:
         rho = maximise_lag(moments.partialled(nothing)[1], network, counts)
     coef, rest = moments.partialled(lam)
-    sigma2 = _squares(rest, rho) / counts.rows
+    sigma2 = squares_at(rest, rho) / counts.rows
     log_likelihood = log_determinants(network, counts, rho) + log_determinants(network, counts, lam)
     log_likelihood = log_likelihood - 0.5 * counts.rows * (jnp.log(2.0 * jnp.pi * sigma2) + 1.0)
     return SpatialFit(
@@ -190,7 +190,7 @@ def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool
         lam=lam,
         sigma2=sigma2,
         log_likelihood=log_likelihood,
-        at_bound=_is_at_bound(rho, network) | _is_at_bound(lam, network),
+        at_bound=is_at_bound(rho, network) | is_at_bound(lam, network),
         kept=moments.kept,
     )
 
@@ -222,7 +222,7 @@ def maximise_lag(rest: Float[Array, "2 2"], network: Network, counts: Counts) ->
         rho, low, high = state
         trace, square = network.traces(rho)
         residual = rest[0, 1] - rest[1, 1] * rho
-        squares = _squares(rest, rho)
+        squares = squares_at(rest, rho)
         inside = jnp.where(counts.corrected > 0, 1.0 / (1.0 - rho), 0.0)
         slope = counts.rows * residual / squares - counts.periods * (trace - inside)
         bend = counts.rows * (2.0 * residual**2 / squares**2 - rest[1, 1] / squares)
@@ -243,7 +243,7 @@ def _both(moments: Moments, network: Network, counts: Counts, *, lagged: bool) -
         determinants = log_determinants(network, counts, lam)
         if lagged:
             determinants = determinants + log_determinants(network, counts, rho)
-        return determinants - 0.5 * counts.rows * jnp.log(_squares(rest, rho))
+        return determinants - 0.5 * counts.rows * jnp.log(squares_at(rest, rho))
 
     def objective(at: Float[Array, " parameter"]) -> Array:
         rho = at[1] if lagged else jnp.zeros(())
@@ -295,10 +295,12 @@ def newton(
     return found
 
 
-def _squares(rest: Float[Array, "2 2"], rho: Float[Array, ""]) -> Float[Array, ""]:
+def squares_at(rest: Float[Array, "2 2"], rho: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the sum of squares at a value of rho, given cross products of the residuals of y and Wy."""
     return rest[0, 0] - 2.0 * rho * rest[0, 1] + rho**2 * rest[1, 1]
 
 
-def _is_at_bound(value: Float[Array, ""], network: Network) -> Bool[Array, ""]:
+def is_at_bound(value: Float[Array, ""], network: Network) -> Bool[Array, ""]:
+    """Say whether a spatial parameter is at one of its bounds."""
     width = network.upper - network.lower
     return jnp.minimum(value - network.lower, network.upper - value) < AT_BOUND * width

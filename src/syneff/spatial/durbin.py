@@ -26,6 +26,7 @@ in them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -104,6 +105,7 @@ class SpatialDurbin(Estimator):
     durbin: tuple[str, ...] | None = None
     covariance: str = "expected"
     simulations: int = 0
+    linear: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of("estimator.model", self.model, MODELS)

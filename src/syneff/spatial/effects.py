@@ -12,13 +12,14 @@ References
 LeSage, J. and Pace, R. K. (2009). Introduction to Spatial Econometrics. CRC Press. https://doi.org/10.1201/9781420064254
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from syneff.models.base import Estimate
 from syneff.numerics.dependence import great_circle
@@ -33,6 +34,7 @@ ORDERS = 10
 """Orders of neighbours shown one by one."""
 BANDS = 25
 """Bands of distance at most."""
+NORMAL = float(stats.norm.ppf(0.975))
 
 
 def details_of(
@@ -82,35 +84,28 @@ def effects_by_order(estimate: Estimate, layout: Layout, weights: Weights, order
     pandas.DataFrame
         Columns term, order ("0", "1", ..., then "rest"), kind, estimate, std_error (delta method); a row a kind of effect.
     """
-    traces, sums = _powers(weights, orders + 1)
+    traces, sums = _powers(weights, orders)
+    rho, order = _parameters(estimate, layout, layout.regressors[0])[0][2], np.arange(orders)
+    power, slope = rho**order, order * rho ** np.maximum(order - 1, 0)
+    # Direct and total; by order, of R and RW and of their slopes.
+    series = np.stack([np.stack([each[:-1], each[1:]]) for each in (traces, sums)], axis=-1)
+    shown = np.concatenate([power[None, :, None] * series, slope[None, :, None] * series])
+    whole = _Kernels.of(rho, weights).cut(lambda matrix: np.stack([np.trace(matrix), matrix.sum()]))
+    pieces = np.concatenate([shown, (whole - shown.sum(1))[:, None]], axis=1)
+    pieces = np.stack([pieces[..., 0], pieces[..., 1] - pieces[..., 0], pieces[..., 1]], axis=-1)
+    labels = [*map(str, range(orders)), "rest"]
     frames = []
     for name in layout.regressors:
         values, cov = _parameters(estimate, layout, name)
-        beta, theta, rho = values
-        shown = np.zeros((orders, 3, 4))
-        for order in range(orders):
-            power, slope = rho**order, order * rho ** max(order - 1, 0)
-            for place, series in ((0, traces), (2, sums)):
-                own, lag = series[order], series[order + 1]
-                shown[order, place] = (
-                    power * (beta * own + theta * lag),
-                    power * own,
-                    power * lag,
-                    slope * (beta * own + theta * lag),
-                )
-            shown[order, 1] = shown[order, 2] - shown[order, 0]
-        whole = _whole(values, weights)
-        pieces = np.concatenate([shown, (whole - shown.sum(0))[None]])
-        errors = np.sqrt(np.maximum(np.einsum("oki,ij,okj->ok", pieces[:, :, 1:], cov, pieces[:, :, 1:]), 0.0))
-        labels = [*map(str, range(orders)), "rest"]
+        found = _with_slopes(values, pieces)
         frames.append(
             pd.DataFrame(
                 {
                     "term": name,
                     "order": np.repeat(labels, len(KINDS)),
                     "kind": np.tile(KINDS, len(labels)),
-                    "estimate": pieces[:, :, 0].ravel(),
-                    "std_error": errors.ravel(),
+                    "estimate": found[0].ravel(),
+                    "std_error": _errors(found[1:], cov).ravel(),
                 }
             )
         )
@@ -151,21 +146,23 @@ def effects_by_distance(
         Columns term, distance_km, estimate, std_error (delta method), conf_low, conf_high, share of the indirect effect.
     """
     values, cov = _parameters(estimate, layout, name)
-    units, others = len(distances), ~np.eye(len(distances), dtype=bool)
     edges = _edges(float(distances.max()))
-    pieces = np.stack(
-        [np.stack([matrix[others & (distances <= edge)].sum() / units for edge in edges]) for matrix in _slopes(values, weights)]
-    )
-    effect, slopes = pieces[0], pieces[1:]
-    error = np.sqrt(np.maximum(np.einsum("ib,ij,jb->b", slopes, cov, slopes), 0.0))
+    band = np.minimum(np.searchsorted(edges, distances), len(edges) - 1)
+    others = ~np.eye(len(distances), dtype=bool)
+
+    def cumulated(matrix: np.ndarray) -> np.ndarray:
+        return np.cumsum(np.bincount(band[others], weights=matrix[others], minlength=len(edges)))
+
+    found = _with_slopes(values, _Kernels.of(values[2], weights).cut(cumulated))
+    effect, error = found[0], _errors(found[1:], cov)
     return pd.DataFrame(
         {
             "term": name,
             "distance_km": edges,
             "estimate": effect,
             "std_error": error,
-            "conf_low": effect - 1.959963984540054 * error,
-            "conf_high": effect + 1.959963984540054 * error,
+            "conf_low": effect - NORMAL * error,
+            "conf_high": effect + NORMAL * error,
             "share": effect / effect[-1],
         }
     )
@@ -233,22 +230,37 @@ def _parameters(estimate: Estimate, layout: Layout, name: str) -> tuple[np.ndarr
     return values, cov
 
 
-def _slopes(values: np.ndarray, weights: Weights) -> Iterator[np.ndarray]:
-    """Yield S and its derivatives with respect to beta, theta and rho."""
-    identity = np.eye(len(weights.matrix))
-    inverse = np.linalg.inv(identity - values[2] * weights.matrix)
-    lag = inverse @ weights.matrix
-    effects = values[0] * inverse + values[1] * lag
-    yield from (effects, inverse, lag, lag @ effects)
+@dataclass(frozen=True)
+class _Kernels:
+    """R = (I - rho W)^-1 and RW, and their derivatives with respect to rho: one system is solved for all regressors."""
+
+    inverse: Float[np.ndarray, "unit unit"]
+    lag: Float[np.ndarray, "unit unit"]
+    inverse_slope: Float[np.ndarray, "unit unit"]
+    lag_slope: Float[np.ndarray, "unit unit"]
+
+    @classmethod
+    def of(cls, rho: float, weights: Weights) -> "_Kernels":
+        identity = np.eye(len(weights.matrix))
+        lag = np.linalg.solve(identity - rho * weights.matrix, weights.matrix)
+        square = lag @ lag
+        return cls(identity + rho * lag, lag, lag + rho * square, square)
+
+    def cut(self, take: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, "4 *piece"]:
+        """Return pieces of the four matrices, per unit."""
+        matrices = (self.inverse, self.lag, self.inverse_slope, self.lag_slope)
+        return np.stack([take(matrix) for matrix in matrices]) / len(self.lag)
 
 
-def _whole(values: np.ndarray, weights: Weights) -> np.ndarray:
-    """Return direct, indirect and total effects ``[3]``, each followed by its derivatives ``[3 4]``."""
-    units, found = len(weights.matrix), np.zeros((3, 4))
-    for column, matrix in enumerate(_slopes(values, weights)):
-        direct, total = np.trace(matrix) / units, matrix.sum() / units
-        found[:, column] = direct, total - direct, total
-    return found
+def _with_slopes(values: Float[np.ndarray, "3"], pieces: Float[np.ndarray, "4 *piece"]) -> Float[np.ndarray, "4 *piece"]:
+    """Return pieces of S, and their derivatives with respect to beta, theta and rho."""
+    beta, theta, _ = values
+    inverse, lag, inverse_slope, lag_slope = pieces
+    return np.stack([beta * inverse + theta * lag, inverse, lag, beta * inverse_slope + theta * lag_slope])
+
+
+def _errors(slopes: Float[np.ndarray, "3 *piece"], cov: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "*piece"]:
+    return np.sqrt(np.maximum(np.einsum("i...,ij,j...->...", slopes, cov, slopes), 0.0))
 
 
 def _powers(weights: Weights, highest: int) -> tuple[np.ndarray, np.ndarray]:

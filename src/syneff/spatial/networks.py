@@ -1,11 +1,17 @@
 """Weights as arrays of the device, placed on the cube of a panel."""
 
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
 import jax.numpy as jnp
 import numpy as np
 
 from syneff.numerics.network import Network
 from syneff.panel.panel import Panel
 from syneff.spatial.weights import Weights
+
+_NETWORKS: WeakKeyDictionary[Weights, dict[tuple[int, bytes], Network]] = WeakKeyDictionary()
+"""Networks by weights and places: the products of eigenvectors are found once a W."""
 
 
 def network_of(weights: Weights, panel: Panel) -> Network:
@@ -18,7 +24,15 @@ def network_of(weights: Weights, panel: Panel) -> Network:
     panel
         The panel.
     """
-    rows, size, spectrum = weights.rows(panel), panel.shape[0], weights.spectrum
+    rows, size = weights.rows(panel), panel.shape[0]
+    key, known = (size, rows.tobytes()), _NETWORKS.setdefault(weights, {})
+    if key not in known:
+        known[key] = _network(weights, rows, size)
+    return known[key]
+
+
+def _network(weights: Weights, rows: np.ndarray, size: int) -> Network:
+    spectrum = weights.spectrum
     present = np.zeros(size)
     present[rows] = 1.0
     values = np.zeros(size, dtype=complex)
@@ -35,13 +49,8 @@ def network_of(weights: Weights, panel: Panel) -> Network:
     if spectrum.vectors is None or spectrum.inverse is None:
         return network
     vectors, inverse = spectrum.vectors, spectrum.inverse
-    return Network(
-        network.matrix,
-        network.values,
-        network.imaginary,
-        network.present,
-        network.lower,
-        network.upper,
+    return replace(
+        network,
         vectors=_placed(vectors, rows, rows, size),
         inverse=_placed(inverse, rows, rows, size),
         gram=_placed((vectors.T @ vectors) * (inverse @ inverse.T), rows, rows, size),

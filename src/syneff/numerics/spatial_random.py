@@ -1,0 +1,182 @@
+r"""Spatial panel models with random unit effects, by maximum likelihood.
+
+With :math:`\phi^2 = \sigma^2 / (T \sigma_\mu^2 + \sigma^2)` and variables :math:`v^\circ_{it} = v_{it} - (1 - \phi) \bar v_i`,
+
+.. math::
+
+    \ell(\rho, \phi) = T \ln|I - \rho W| + \tfrac{N}{2} \ln \phi^2
+    - \tfrac{NT}{2} [\ln(2 \pi \hat\sigma^2) + 1], \qquad
+    \hat\sigma^2 = SSR^\circ / NT .
+
+Cross products of the transformed columns are those within units plus :math:`\phi^2` times those between, so the data are gone
+through once. Period effects are fixed; under Lee and Yu's transformation of them *N* becomes *N* - 1 and ``T ln(1 - rho)`` goes.
+
+References
+----------
+Elhorst, J. P. (2014). Spatial Econometrics: From Cross-Sectional Data to Spatial Panels. Springer.
+https://doi.org/10.1007/978-3-642-40340-8
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from syneff.numerics.network import Network
+from syneff.numerics.spatial_fit import Cube, Form, demean, method_counts
+from syneff.numerics.spatial_information import corrected_diagonal, invert
+from syneff.numerics.spatial_likelihood import (
+    AT_BOUND,
+    Counts,
+    Moments,
+    SpatialFit,
+    is_at_bound,
+    kept_columns,
+    log_determinants,
+    newton,
+    squares_at,
+)
+from syneff.typing import Array, Bool, Float, UnitPeriodK
+
+SMALLEST = 1e-4
+"""Least phi that is searched."""
+POINTS = 24
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["fit", "phi", "bread", "scores", "kept"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class RandomFit:
+    """A fit with random effects.
+
+    Attributes
+    ----------
+    fit
+        Coefficients, rho, the variance of the errors and the log-likelihood; its ``lam`` is phi.
+    phi
+        The share of the mean that is left; 1 where units do not differ.
+    bread
+        ``[parameter parameter]``: inverse of the observed information of beta, rho, phi and sigma2.
+    scores
+        ``[unit parameter]``.
+    kept
+        ``[parameter]``: parameters that the model has and the data identify.
+    """
+
+    fit: SpatialFit
+    phi: Float[Array, ""]
+    bread: Float[Array, "parameter parameter"]
+    scores: Float[Array, "unit parameter"]
+    kept: Bool[Array, " parameter"]
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["within", "between", "kept"], meta_fields=[])
+@dataclass(frozen=True)
+class _Parts:
+    """Cross products of ``[Z, y, Wy]`` within and between units."""
+
+    within: Float[Array, "column column"]
+    between: Float[Array, "column column"]
+    kept: Bool[Array, " k"]
+
+    def at(self, phi: Float[Array, ""]) -> Moments:
+        return Moments(self.within + phi**2 * self.between, None, None, self.kept)
+
+
+def fit_random(cube: Cube, network: Network, form: Form) -> RandomFit:
+    """Fit a model with random unit effects.
+
+    Parameters
+    ----------
+    cube, network
+        The data; a constant is a column like others, and is needed where there are no period effects.
+    form
+        The kind of model; its effects are those that are fixed.
+    """
+    inside, k = cube.inside, cube.columns.shape[2]
+    periods = inside.max(0).sum()
+    raw = jnp.concatenate(
+        [cube.columns, cube.outcome[:, :, None], network.lag(cube.outcome)[:, :, None]], axis=2
+    )
+    net = demean(raw, inside, form.effects) if form.effects else raw * inside[:, :, None]
+    means = net.sum(1) / periods
+    centred = (net - means[:, None, :]) * inside[:, :, None]
+    within = jnp.einsum("itk,itl->kl", centred, centred)
+    between = periods * jnp.einsum("ik,il->kl", means, means)
+    parts = _Parts(within, between, kept_columns(within + between, cube.size))
+    counts = method_counts(inside, form)
+    fit = _maximise(parts, network, counts, lagged=form.lagged)
+    has = jnp.asarray([form.lagged, True, True])
+    kept = jnp.concatenate([fit.kept, has])
+    bread = invert(_information(fit, parts, network, counts), kept)
+    transformed = (net - (1.0 - fit.lam) * means[:, None, :]) * inside[:, :, None]
+    scores = _scores(fit, transformed, means, network, counts)
+    return RandomFit(fit, fit.lam, bread, jnp.where(kept[None, :], scores, 0.0), kept)
+
+
+def _maximise(parts: _Parts, network: Network, counts: Counts, *, lagged: bool) -> SpatialFit:
+    def value(rest: Array, rho: Array, phi: Array) -> Array:
+        determinant = log_determinants(network, counts, rho) if lagged else jnp.zeros(())
+        spread = counts.units * jnp.log(phi)
+        return determinant + spread - 0.5 * counts.rows * jnp.log(squares_at(rest, rho))
+
+    def objective(at: Float[Array, " parameter"]) -> Array:
+        rho = at[1] if lagged else jnp.zeros(())
+        return value(parts.at(at[0]).partialled(jnp.zeros(()))[1], rho, at[0])
+
+    phis = jnp.logspace(jnp.log10(SMALLEST), 0.0, POINTS + 1)[:-1]
+    across = network.grid[::2] if lagged else jnp.zeros(1)
+    rests = jax.vmap(lambda phi: parts.at(phi).partialled(jnp.zeros(()))[1])(phis)
+    values = jax.vmap(lambda rest, phi: jax.vmap(lambda rho: value(rest, rho, phi))(across))(rests, phis)
+    best = jnp.argmax(values)
+    size = 2 if lagged else 1
+    start = jnp.stack([phis[best // across.shape[0]], across[best % across.shape[0]]])[:size]
+    lower = jnp.stack([jnp.asarray(SMALLEST), network.lower])[:size]
+    upper = jnp.stack([jnp.ones(()), network.upper])[:size]
+    found = newton(objective, start, lower, upper)
+    phi, rho = found[0], (found[1] if lagged else jnp.zeros(()))
+    coef, rest = parts.at(phi).partialled(jnp.zeros(()))
+    sigma2 = squares_at(rest, rho) / counts.rows
+    return SpatialFit(
+        coef=jnp.where(parts.kept, coef[:, 0] - rho * coef[:, 1], 0.0),
+        rho=rho,
+        lam=phi,
+        sigma2=sigma2,
+        log_likelihood=value(rest, rho, phi)
+        + 0.5 * counts.rows * (jnp.log(counts.rows) - jnp.log(2.0 * jnp.pi) - 1.0),
+        at_bound=is_at_bound(rho, network) | (phi > 1.0 - AT_BOUND) | (phi < SMALLEST * (1.0 + AT_BOUND)),
+        kept=parts.kept,
+    )
+
+
+def _information(fit: SpatialFit, parts: _Parts, network: Network, counts: Counts) -> Array:
+    """Return the observed information of beta, rho, phi and sigma2."""
+    k = fit.coef.shape[0]
+
+    def log_likelihood(at: Float[Array, " parameter"]) -> Array:
+        rho, phi, sigma2 = at[k], at[k + 1], at[k + 2]
+        weights = jnp.concatenate([-at[:k], jnp.ones(1), -rho[None]])
+        squares = weights @ parts.at(phi).base @ weights
+        spread = log_determinants(network, counts, rho) + counts.units * jnp.log(phi)
+        return spread - 0.5 * counts.rows * jnp.log(sigma2) - 0.5 * squares / sigma2
+
+    at = jnp.concatenate([fit.coef, jnp.stack([fit.rho, fit.lam, fit.sigma2])])
+    information: Array = -jax.hessian(log_likelihood)(at)
+    return information
+
+
+def _scores(
+    fit: SpatialFit, transformed: UnitPeriodK, means: Float[Array, "unit column"], network: Network, counts: Counts
+) -> Float[Array, "unit parameter"]:
+    """Return each unit's part of the score."""
+    weights = jnp.concatenate([-fit.coef, jnp.ones(1), -fit.rho[None]])
+    residuals, mean = jnp.einsum("itk,k->it", transformed, weights), means @ weights
+    k, share = fit.coef.shape[0], network.present * (counts.units / network.present.sum())
+    by_coef = jnp.einsum("it,itk->ik", residuals, transformed[:, :, :k]) / fit.sigma2
+    diagonal = corrected_diagonal(network.resolvent(fit.rho), fit.rho, network.present, counts)
+    by_rho = (residuals * transformed[:, :, -1]).sum(1) / fit.sigma2 - counts.periods * diagonal
+    by_phi = share / fit.lam - residuals.sum(1) * mean / fit.sigma2
+    by_variance = 0.5 * (residuals**2).sum(1) / fit.sigma2**2 - 0.5 * counts.periods * share / fit.sigma2
+    return jnp.concatenate([by_coef, jnp.stack([by_rho, by_phi, by_variance], axis=1)], axis=1)
