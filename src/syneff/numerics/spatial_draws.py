@@ -70,7 +70,9 @@ def prepare(cube: Cube, network: Network, own: tuple[int, ...], form: Form) -> R
     )
 
 
-def fit_treatment(rest: Rest, network: Network, treatment: UnitPeriod, form: Form, own: int) -> tuple[SpatialFit, Array]:
+def fit_treatment(
+    rest: Rest, network: Network, treatment: UnitPeriod, form: Form, own: int
+) -> tuple[SpatialFit, Array]:
     """Fit the model with another treatment.
 
     Parameters
@@ -111,9 +113,7 @@ def _signal(rest: Rest, network: Network, fit: SpatialFit, net: UnitPeriodK, for
     """Return cross products of the signal with the columns, and with itself."""
     own, k = net.shape[2], fit.coef.shape[0]
     coef = jnp.zeros(k).at[rest.place].set(fit.coef)
-    fitted = jnp.einsum("itk,k->it", net, coef[:own]) + jnp.einsum(
-        "itk,k->it", rest.fixed[:, :, : k - own], coef[own:]
-    )
+    fitted = jnp.einsum("itk,k->it", net, coef[:own]) + jnp.einsum("itk,k->it", rest.fixed[:, :, : k - own], coef[own:])
     signal = network.resolvent(fit.rho).times(fitted)
     signal = demean(signal[:, :, None], rest.inside, form.effects)[:, :, 0]
     slopes = jnp.concatenate(

@@ -75,7 +75,9 @@ class Cube:
     size: Float[Array, " k"]
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "bread", "scores"], meta_fields=[])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "bread", "scores"], meta_fields=[]
+)
 @dataclass(frozen=True)
 class Fitted:
     """A fit with its uncertainty.
@@ -166,9 +168,7 @@ def fit_cube(cube: Cube, network: Network, clusters: Int[Array, " unit"], form: 
         return Fitted(fit, bread, residuals)
     shifted = net if lags is None else net - fit.lam * lags
     own = jnp.stack([shifted[:, :, -1], lagged], axis=2)
-    scores = unit_scores(
-        fit, residuals, shifted[:, :, :k], own, _diagonals(fit, network, counts), counts=counts
-    )
+    scores = unit_scores(fit, residuals, shifted[:, :, :k], own, _diagonals(fit, network, counts), counts=counts)
     scores = jnp.where(kept[None, :], scores, 0.0)
     return Fitted(fit, sandwich(scores, bread, inside, clusters, n_clusters), residuals, bread, scores)
 

@@ -44,9 +44,7 @@ SMALLEST = 1e-4
 POINTS = 24
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["fit", "phi", "bread", "scores", "kept"], meta_fields=[]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["fit", "phi", "bread", "scores", "kept"], meta_fields=[])
 @dataclass(frozen=True)
 class RandomFit:
     """A fit with random effects.
@@ -97,9 +95,7 @@ def fit_random(cube: Cube, network: Network, form: Form) -> RandomFit:
     """
     inside, k = cube.inside, cube.columns.shape[2]
     periods = inside.max(0).sum()
-    raw = jnp.concatenate(
-        [cube.columns, cube.outcome[:, :, None], network.lag(cube.outcome)[:, :, None]], axis=2
-    )
+    raw = jnp.concatenate([cube.columns, cube.outcome[:, :, None], network.lag(cube.outcome)[:, :, None]], axis=2)
     net = demean(raw, inside, form.effects) if form.effects else raw * inside[:, :, None]
     means = net.sum(1) / periods
     centred = (net - means[:, None, :]) * inside[:, :, None]
@@ -144,8 +140,7 @@ def _maximise(parts: _Parts, network: Network, counts: Counts, *, lagged: bool) 
         rho=rho,
         lam=phi,
         sigma2=sigma2,
-        log_likelihood=value(rest, rho, phi)
-        + 0.5 * counts.rows * (jnp.log(counts.rows) - jnp.log(2.0 * jnp.pi) - 1.0),
+        log_likelihood=value(rest, rho, phi) + 0.5 * counts.rows * (jnp.log(counts.rows) - jnp.log(2.0 * jnp.pi) - 1.0),
         at_bound=is_at_bound(rho, network) | (phi > 1.0 - AT_BOUND) | (phi < SMALLEST * (1.0 + AT_BOUND)),
         kept=parts.kept,
     )

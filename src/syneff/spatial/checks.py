@@ -65,7 +65,11 @@ def check_transformation(weights: Weights, method: str, effects: tuple[str, ...]
     other = [
         f"{unit} ({total:.4g})" for unit, total in zip(weights.units, sums, strict=True) if abs(total - 1.0) > ROW_SUM
     ]
-    cause = f"{len(alone)} islands have rows of zeros: {listed(alone)}" if alone else f"rows sum to other than 1: {listed(other)}"
+    cause = (
+        f"{len(alone)} islands have rows of zeros: {listed(alone)}"
+        if alone
+        else f"rows sum to other than 1: {listed(other)}"
+    )
     remedy = (
         "Link islands to the nearest unit or drop them"
         if alone and weights.standardise == "row"

@@ -34,16 +34,16 @@ import numpy as np
 
 from syneff.errors import SpecError, one_of, unknown_name
 from syneff.models.base import Design, Estimate, Estimator, Spec, Status, jit_fit
-from syneff.models.design import build_design, sample_of
+from syneff.models.design import sample_of
 from syneff.numerics.batching import map_in_chunks
-from syneff.numerics.network import Network
 from syneff.numerics.spatial_draws import fit_treatment, prepare
 from syneff.numerics.spatial_effects import KINDS
-from syneff.numerics.spatial_fit import Cube, Form, column_sizes, fit_cube
+from syneff.numerics.spatial_fit import Form, fit_cube
 from syneff.numerics.spatial_statistics import fit_statistics
 from syneff.panel.panel import Panel
 from syneff.runtime import key_for, require_float64
-from syneff.spatial.checks import check_clusters, check_sample, check_transformation
+from syneff.spatial.checks import check_clusters, check_transformation
+from syneff.spatial.design import SpatialDesign, cube_of, network_in, spatial_design
 from syneff.spatial.effects import details_of, simulated
 from syneff.spatial.layout import MODELS, Layout
 from syneff.spatial.networks import network_of
@@ -54,24 +54,6 @@ EFFECTS = ("unit", "period")
 METHODS = ("direct", "lee_yu", "bias_corrected")
 COVARIANCES = ("expected", "observed", "cluster")
 DRAWS_AT_A_TIME = 64
-
-
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["outcome", "regressors", "weights", "cluster", "instruments", "ways", "distances", "network"],
-    meta_fields=["names", "n_clusters", "nested", "balanced"],
-)
-@dataclass(frozen=True)
-class SpatialDesign(Design):
-    """A design with its network, so that designs that differ in W alone can be stacked.
-
-    Attributes
-    ----------
-    network
-        W and its spectral parts.
-    """
-
-    network: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +105,9 @@ class SpatialDurbin(Estimator):
         if self.spec.instruments:
             raise SpecError("SpatialDurbin takes no instruments. Leave spec.instruments out.")
         if self.simulations < 0 or self.simulations == 1:
-            raise SpecError(f"SpatialDurbin: simulations={self.simulations} must be 0, or draws by the hundred, e.g. 1000.")
+            raise SpecError(
+                f"SpatialDurbin: simulations={self.simulations} must be 0, or draws by the hundred, e.g. 1000."
+            )
 
     def _check_weights(self) -> None:
         if not isinstance(self.weights, Weights) and not callable(self.weights):
@@ -142,11 +126,15 @@ class SpatialDurbin(Estimator):
     def _check_durbin(self) -> None:
         twice = [name for name in self.layout.coefficients if self.layout.coefficients.count(name) > 1]
         if twice:
-            raise SpecError(f"the lag of a regressor would be called {twice[0]!r}, which is a regressor too. Rename that one.")
+            raise SpecError(
+                f"the lag of a regressor would be called {twice[0]!r}, which is a regressor too. Rename that one."
+            )
         if self.durbin is None:
             return
         if not MODELS[self.model][1]:
-            raise SpecError(f"durbin={list(self.durbin)} belongs to slx, sdm and sdem, not to {self.model}. Leave it out.")
+            raise SpecError(
+                f"durbin={list(self.durbin)} belongs to slx, sdm and sdem, not to {self.model}. Leave it out."
+            )
         for name in self.durbin:
             if name not in self.spec.regressors:
                 raise SpecError(unknown_name("regressor in durbin:", name, self.spec.regressors))
@@ -187,21 +175,15 @@ class SpatialDurbin(Estimator):
 
     def design_with(self, panel: Panel, weights: Weights) -> SpatialDesign:
         """Turn names into arrays, with weights that belong to the panel."""
-        rows = weights.rows(panel)
-        kept = np.zeros(panel.shape[0])
-        kept[rows] = 1.0
-        sample = panel.reweight(panel.weights * kept[:, None])
-        check_sample(sample, sample_of(sample, self.spec).weights, rows)
         check_transformation(weights, self.method, self.spec.effects)
-        base = build_design(sample, self.spec)
+        design = spatial_design(panel, self.spec, weights)
         if self.covariance == "cluster":
-            check_clusters(panel, self.spec, base)
-        parts = {name: getattr(base, name) for name in Design.__dataclass_fields__}
-        return SpatialDesign(**parts, network=network_of(weights, panel))
+            check_clusters(panel, self.spec, design)
+        return design
 
     def fit(self, design: Design) -> Estimate:
         """Estimate coefficients, spatial parameters and effects with their joint covariance."""
-        cube, network = self._cube(design), _network(design)
+        cube, network = cube_of(design, self.layout), network_in(design)
         fitted = fit_cube(cube, network, design.cluster[:, 0], self.form, design.n_clusters)
         estimate = self.layout.estimate(fitted.fit, fitted.inverse, network, design, self.spec.regressors)
         return replace(estimate, stats={**estimate.stats, **fit_statistics(cube, fitted, network, self.form)})
@@ -210,7 +192,7 @@ class SpatialDurbin(Estimator):
         """Estimate under each treatment ``[draw unit period]``; terms are those of the treatment, rho and its effects."""
         if self.form.filtered or self.covariance != "expected" or self.method == "bias_corrected":
             return super().fit_treatments(design, treatments)
-        cube, network, name = self._cube(design), _network(design), self.spec.treatment
+        cube, network, name = cube_of(design, self.layout), network_in(design), self.spec.treatment
         own = self.layout.columns_of(name)
         rest = prepare(cube, network, own, self.form)
 
@@ -252,7 +234,9 @@ class SpatialDurbin(Estimator):
         estimate = jit_fit(self, self.design_with(panel, weights))
         return self.finish(panel, weights, estimate, seed=seed, name=name)
 
-    def estimate_each(self, panel: Panel, weights: Sequence[Weights], *, seed: int = 0, name: str = "") -> tuple[Estimate, ...]:
+    def estimate_each(
+        self, panel: Panel, weights: Sequence[Weights], *, seed: int = 0, name: str = ""
+    ) -> tuple[Estimate, ...]:
         """Estimate with each of several weights, in one compiled call.
 
         Parameters
@@ -266,7 +250,7 @@ class SpatialDurbin(Estimator):
         """
         require_float64()
         owned = [weights_of(panel, each) for each in weights]
-        designs = [replace(self.design_with(panel, each), balanced=False) for each in owned]
+        designs = [self.design_with(panel, each) for each in owned]
         if len({jax.tree.structure(design) for design in designs}) > 1:
             raise SpecError(
                 "SpatialDurbin: weights whose eigenvalues are real by symmetry and others cannot be stacked. "
@@ -291,7 +275,9 @@ class SpatialDurbin(Estimator):
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say how errors were found, what was omitted, and where a parameter is at its bound."""
         kind = "sandwich of scores by cluster" if self.covariance == "cluster" else f"{self.covariance} information"
-        effects = f"of effects from {self.simulations:,} draws" if self.simulations else "of effects by the delta method"
+        effects = (
+            f"of effects from {self.simulations:,} draws" if self.simulations else "of effects by the delta method"
+        )
         said = [f"{self.model} by {self.method}; standard errors from the {kind}, {effects}"]
         if int(estimate.status) == Status.AT_BOUND:
             low, high = (float(estimate.stats[each]) for each in ("bound_low", "bound_high"))
@@ -305,21 +291,7 @@ class SpatialDurbin(Estimator):
             said.append(f"omitted because of collinearity: {', '.join(coefficients)}")
         return (*sample_of(panel, self.spec).notes(), *said)
 
-    def _cube(self, design: Design) -> Cube:
-        inside = (design.weights > 0).astype(float)
-        columns = design.regressors
-        if self.lags:
-            places = np.asarray([self.spec.regressors.index(name) for name in self.lags])
-            columns = jnp.concatenate([columns, _network(design).lag(columns[:, :, places])], axis=2)
-        return Cube(columns * inside[:, :, None], design.outcome, inside, column_sizes(columns, inside))
-
 
 @partial(jax.jit, static_argnums=0)
 def _fit_stacked(model: SpatialDurbin, designs: SpatialDesign) -> Estimate:
     return jax.vmap(model.fit)(designs)
-
-
-def _network(design: Design) -> Network:
-    assert isinstance(design, SpatialDesign)
-    assert design.network is not None
-    return design.network

@@ -189,7 +189,9 @@ def simulated(estimate: Estimate, layout: Layout, network: Network, *, draws: in
     key
         Random key.
     """
-    drawn_names = [name for name in (*layout.coefficients, "rho") if np.isfinite(estimate.coef[estimate.names.index(name)])]
+    drawn_names = [
+        name for name in (*layout.coefficients, "rho") if np.isfinite(estimate.coef[estimate.names.index(name)])
+    ]
     places = np.asarray([estimate.names.index(name) for name in drawn_names])
     mean, cov = estimate.coef[places], estimate.cov[places[:, None], places[None, :]]
     sample = jax.random.multivariate_normal(key, mean, cov, (draws,))
@@ -252,7 +254,9 @@ class _Kernels:
         return np.stack([take(matrix) for matrix in matrices]) / len(self.lag)
 
 
-def _with_slopes(values: Float[np.ndarray, "3"], pieces: Float[np.ndarray, "4 *piece"]) -> Float[np.ndarray, "4 *piece"]:
+def _with_slopes(
+    values: Float[np.ndarray, "3"], pieces: Float[np.ndarray, "4 *piece"]
+) -> Float[np.ndarray, "4 *piece"]:
     """Return pieces of S, and their derivatives with respect to beta, theta and rho."""
     beta, theta, _ = values
     inverse, lag, inverse_slope, lag_slope = pieces

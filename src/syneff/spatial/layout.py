@@ -35,17 +35,21 @@ class Layout:
         Names.
     lags
         The regressors that enter lagged too.
+    constant
+        Whether there is a constant, after the lags.
     """
 
     model: str
     outcome: str
     regressors: tuple[str, ...]
     lags: tuple[str, ...]
+    constant: bool = False
 
     @property
     def coefficients(self) -> tuple[str, ...]:
-        """Names of the coefficients: regressors, then their lags."""
-        return (*self.regressors, *(f"W_{name}" for name in self.lags))
+        """Names of the coefficients: regressors, then their lags, then the constant."""
+        constant = ("constant",) if self.constant else ()
+        return (*self.regressors, *(f"W_{name}" for name in self.lags), *constant)
 
     @property
     def spatial(self) -> tuple[str, ...]:
@@ -82,11 +86,13 @@ class Layout:
         network, design
             The data.
         shown
-            The regressors whose coefficients and effects are wanted.
+            The regressors (all, or some) whose coefficients and effects are wanted.
         """
         lagged, _, filtered = MODELS[self.model]
         k, (own, lags) = fit.coef.shape[0], self.places(shown)
         places = sorted(place for name in shown for place in self.columns_of(name))
+        if self.constant and shown == self.regressors:
+            places.append(k - 1)
         coefficients = [self.coefficients[place] for place in places]
         places += parameters(k, lagged=lagged, filtered=filtered)[k:-1]
         values = jnp.concatenate([fit.coef, jnp.stack([fit.rho, fit.lam])])
@@ -95,7 +101,10 @@ class Layout:
         if self.has_effects:
             effects, by = average_effects(fit.coef, own, lags, multipliers(network, fit.rho))
             places += range(k + 2, k + 2 + effects.shape[0])
-            values, slopes = jnp.concatenate([values, effects]), jnp.concatenate([slopes, jnp.pad(by, ((0, 0), (0, 1)))])
+            values, slopes = (
+                jnp.concatenate([values, effects]),
+                jnp.concatenate([slopes, jnp.pad(by, ((0, 0), (0, 1)))]),
+            )
             known = (own + lags) @ (~fit.kept).astype(float) == 0
             kept = jnp.concatenate([kept, jnp.tile(known, len(KINDS))])
             names = (*names, *(f"{kind}:{name}" for kind in KINDS for name in shown))
