@@ -78,15 +78,13 @@ class Contrast:
     kept: Bool[Array, " parameter"]
 
 
-def contrast(fixed: Fitted, random: RandomFit, expected: Float[Array, "parameter parameter"]) -> Contrast:
-    """Compare a fit with fixed unit effects, scores known, with one with random effects and a column more at most.
+def contrast(fixed: Fitted, random: RandomFit) -> Contrast:
+    """Compare a fit with fixed unit effects, scores known, with one with random effects and perhaps more columns.
 
     Parameters
     ----------
     fixed, random
         The fits.
-    expected
-        Covariance of the fixed-effects estimate from its expected information.
 
     References
     ----------
@@ -101,6 +99,6 @@ def contrast(fixed: Fitted, random: RandomFit, expected: Float[Array, "parameter
     return Contrast(
         difference=jnp.concatenate([fixed.fit.coef - random.fit.coef[:k], (fixed.fit.rho - random.fit.rho)[None]]),
         robust=influence.T @ influence * (present / (present - 1.0)),
-        classic=expected[here[:, None], here[None, :]] - random.bread[there[:, None], there[None, :]],
+        classic=fixed.expected[here[:, None], here[None, :]] - random.bread[there[:, None], there[None, :]],
         kept=jnp.concatenate([fixed.fit.kept & random.fit.kept[:k], jnp.ones(1, bool)]),
     )

@@ -76,7 +76,7 @@ class Cube:
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "bread", "scores"], meta_fields=[]
+    jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "expected", "bread", "scores"], meta_fields=[]
 )
 @dataclass(frozen=True)
 class Fitted:
@@ -90,6 +90,8 @@ class Fitted:
         ``[parameter parameter]``: covariance of beta, rho, lambda and sigma2; rows of those that the model has not are 0.
     residuals
         ``[unit period]``: errors, net of effects.
+    expected
+        ``[parameter parameter]``: inverse of the expected information.
     bread, scores
         ``[parameter parameter]``, ``[unit parameter]``: inverse of the observed information, and each unit's part of the
         score; None unless the covariance is clustered.
@@ -98,6 +100,7 @@ class Fitted:
     fit: SpatialFit
     inverse: Float[Array, "parameter parameter"]
     residuals: UnitPeriod
+    expected: Float[Array, "parameter parameter"]
     bread: Float[Array, "parameter parameter"] | None = None
     scores: Float[Array, "unit parameter"] | None = None
 
@@ -161,16 +164,17 @@ def fit_cube(cube: Cube, network: Network, clusters: Int[Array, " unit"], form: 
     left = jnp.einsum("itk,k->it", net, weights)
     lagged = jnp.zeros_like(left) if lags is None else jnp.einsum("itk,k->it", lags, weights)
     residuals = left - fit.lam * lagged
+    expected = invert(information(fit), kept)
     if form.covariance == "expected":
-        return Fitted(fit, invert(information(fit), kept), residuals)
+        return Fitted(fit, expected, residuals, expected)
     bread = invert(observed_information(fit, moments, network, counts), kept)
     if form.covariance == "observed":
-        return Fitted(fit, bread, residuals)
+        return Fitted(fit, bread, residuals, expected)
     shifted = net if lags is None else net - fit.lam * lags
     own = jnp.stack([shifted[:, :, -1], lagged], axis=2)
     scores = unit_scores(fit, residuals, shifted[:, :, :k], own, _diagonals(fit, network, counts), counts=counts)
     scores = jnp.where(kept[None, :], scores, 0.0)
-    return Fitted(fit, sandwich(scores, bread, inside, clusters, n_clusters), residuals, bread, scores)
+    return Fitted(fit, sandwich(scores, bread, inside, clusters, n_clusters), residuals, expected, bread, scores)
 
 
 def sandwich(

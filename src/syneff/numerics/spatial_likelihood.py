@@ -40,7 +40,9 @@ from syneff.typing import Array, Bool, Float
 
 STEPS = 14
 """Newton steps of one parameter; from a grid point five or so are enough."""
-STEPS_OF_TWO = 30
+STEPS_OF_TWO = 25
+SETTLED = 1e-6
+"""Gain of a step, in log-likelihood, under which it is Newton's without more ado."""
 AT_BOUND = 1e-6
 """Distance to a bound, relative to that between the bounds, at which a parameter counts as being there."""
 
@@ -105,16 +107,35 @@ class Moments:
             return self.base
         return self.base - lam * (self.cross + self.cross.T) + lam**2 * self.square
 
-    def partialled(self, lam: Float[Array, ""]) -> tuple[Float[Array, "k 2"], Float[Array, "2 2"]]:
-        """Return coefficients of y and Wy on Z, and the cross products of their residuals, all filtered."""
-        moments, k = self.filtered(lam), self.kept.shape[0]
-        both = self.kept[:, None] & self.kept[None, :]
-        inner = jnp.where(both, moments[:k, :k], jnp.diag((~self.kept).astype(float)))
-        outer = jnp.where(self.kept[:, None], moments[:k, k:], 0.0)
-        scale = 1.0 / jnp.sqrt(jnp.diagonal(inner))
-        scaled = inner * scale[:, None] * scale[None, :]
-        coef = scale[:, None] * jnp.linalg.solve(scaled, scale[:, None] * outer)
-        return coef, moments[k:, k:] - outer.T @ coef
+    def path(self, lam: Float[Array, ""]) -> "Products":
+        """Return the filtered cross products, and their derivatives with respect to lambda."""
+        assert self.cross is not None
+        assert self.square is not None
+        return self.filtered(lam), 2.0 * lam * self.square - self.cross - self.cross.T, 2.0 * self.square
+
+
+Products = tuple[Float[Array, "column column"], Float[Array, "column column"], Float[Array, "column column"]]
+"""Cross products of ``[Z, y, Wy]`` at a value of a parameter, and their first and second derivative by it."""
+
+
+def partial_out(
+    products: Float[Array, "column column"], kept: Bool[Array, " k"], right: Float[Array, "k right"]
+) -> Float[Array, "k right"]:
+    """Return coefficients on the columns of Z that are kept, given cross products with them; 0 for others."""
+    k = kept.shape[0]
+    inner = jnp.where(kept[:, None] & kept[None, :], products[:k, :k], jnp.diag((~kept).astype(float)))
+    scale = 1.0 / jnp.sqrt(jnp.diagonal(inner))
+    right = jnp.where(kept[:, None], right, 0.0)
+    return scale[:, None] * jnp.linalg.solve(inner * scale[:, None] * scale[None, :], scale[:, None] * right)
+
+
+def residual_products(
+    products: Float[Array, "column column"], kept: Bool[Array, " k"]
+) -> tuple[Float[Array, "k 2"], Float[Array, "2 2"]]:
+    """Return coefficients of y and Wy on Z, and the cross products of their residuals."""
+    k = kept.shape[0]
+    coef = partial_out(products, kept, products[:k, k:])
+    return coef, products[k:, k:] - products[:k, k:].T @ coef
 
 
 def kept_columns(base: Float[Array, "column column"], size: Float[Array, " k"]) -> Bool[Array, " k"]:
@@ -174,13 +195,12 @@ def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool
     lagged, filtered
         Whether the model has rho, and lambda.
     """
-    nothing = jnp.zeros(())
-    rho = lam = nothing
+    rho = lam = jnp.zeros(())
     if filtered:
-        rho, lam = _both(moments, network, counts, lagged=lagged)
+        rho, lam = maximise_pair(_errors(moments, network, counts), network, counts, lagged=lagged)
     elif lagged:
-        rho = maximise_lag(moments.partialled(nothing)[1], network, counts)
-    coef, rest = moments.partialled(lam)
+        rho = maximise_lag(residual_products(moments.base, moments.kept)[1], network, counts)
+    coef, rest = residual_products(moments.filtered(lam), moments.kept)
     sigma2 = squares_at(rest, rho) / counts.rows
     log_likelihood = log_determinants(network, counts, rho) + log_determinants(network, counts, lam)
     log_likelihood = log_likelihood - 0.5 * counts.rows * (jnp.log(2.0 * jnp.pi * sigma2) + 1.0)
@@ -220,13 +240,10 @@ def maximise_lag(rest: Float[Array, "2 2"], network: Network, counts: Counts) ->
 
     def step(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         rho, low, high = state
-        trace, square = network.traces(rho)
-        residual = rest[0, 1] - rest[1, 1] * rho
-        squares = squares_at(rest, rho)
-        inside = jnp.where(counts.corrected > 0, 1.0 / (1.0 - rho), 0.0)
-        slope = counts.rows * residual / squares - counts.periods * (trace - inside)
-        bend = counts.rows * (2.0 * residual**2 / squares**2 - rest[1, 1] / squares)
-        bend = bend - counts.periods * (square - inside**2)
+        residual, squares = rest[0, 1] - rest[1, 1] * rho, squares_at(rest, rho)
+        _, slope, bend = determinant_path(network, counts, rho)
+        slope = slope + counts.rows * residual / squares
+        bend = bend + counts.rows * (2.0 * residual**2 / squares**2 - rest[1, 1] / squares)
         low, high = jnp.where(slope > 0, rho, low), jnp.where(slope > 0, high, rho)
         newton = rho - slope / jnp.where(bend < 0, bend, -1.0)
         usable = (bend < 0) & (newton >= low) & (newton <= high)
@@ -236,63 +253,121 @@ def maximise_lag(rest: Float[Array, "2 2"], network: Network, counts: Counts) ->
     return found
 
 
-def _both(moments: Moments, network: Network, counts: Counts, *, lagged: bool) -> tuple[Array, Array]:
-    """Maximise over lambda, or over rho and lambda."""
+@dataclass(frozen=True)
+class Second:
+    """The second parameter of a likelihood, beside rho: lambda, or the phi of random effects.
 
-    def value(rest: Array, rho: Array, lam: Array) -> Array:
-        determinants = log_determinants(network, counts, lam)
-        if lagged:
-            determinants = determinants + log_determinants(network, counts, rho)
-        return determinants - 0.5 * counts.rows * jnp.log(squares_at(rest, rho))
-
-    def objective(at: Float[Array, " parameter"]) -> Array:
-        rho = at[1] if lagged else jnp.zeros(())
-        return value(moments.partialled(at[0])[1], rho, at[0])
-
-    grid = network.grid
-    across = grid[::4] if lagged else jnp.zeros(1)
-    rests = jax.vmap(lambda lam: moments.partialled(lam)[1])(grid)
-    values = jax.vmap(lambda rest, lam: jax.vmap(lambda rho: value(rest, rho, lam))(across))(rests, grid)
-    best = jnp.argmax(values)
-    start = jnp.stack([grid[best // across.shape[0]], across[best % across.shape[0]]])[: 2 if lagged else 1]
-    size = start.shape[0]
-    found = newton(objective, start, jnp.full(size, network.lower), jnp.full(size, network.upper))
-    return (found[1] if lagged else jnp.zeros(())), found[0]
-
-
-def newton(
-    objective: Callable[[Array], Array],
-    start: Float[Array, " parameter"],
-    lower: Float[Array, " parameter"],
-    upper: Float[Array, " parameter"],
-) -> Float[Array, " parameter"]:
-    """Maximise a smooth function of one or two parameters within bounds by Newton steps that never go down.
-
-    Directions of positive curvature are turned, and each step is the best of its halves; a step is at most half the way to a
-    bound.
+    Attributes
+    ----------
+    products
+        Its value -> cross products and their derivatives.
+    own
+        Its value -> what it adds to the log-likelihood by itself, and the derivatives of that.
+    kept
+        ``[k]``: columns of Z that are kept.
+    grid
+        Values from which the search begins.
+    lower, upper
+        Bounds.
     """
+
+    products: Callable[[Array], Products]
+    own: Callable[[Array], tuple[Array, Array, Array]]
+    kept: Bool[Array, " k"]
+    grid: Float[Array, " point"]
+    lower: Float[Array, ""]
+    upper: Float[Array, ""]
+
+
+def _errors(moments: Moments, network: Network, counts: Counts) -> Second:
+    return Second(
+        products=moments.path,
+        own=lambda lam: determinant_path(network, counts, lam),
+        kept=moments.kept,
+        grid=network.grid,
+        lower=network.lower,
+        upper=network.upper,
+    )
+
+
+def determinant_path(network: Network, counts: Counts, at: Float[Array, ""]) -> tuple[Array, Array, Array]:
+    """Return the Jacobian's part of the log-likelihood, and its derivatives."""
+    trace, square = network.traces(at)
+    constant = jnp.where(counts.corrected > 0, 1.0 / (1.0 - at), 0.0)
+    value = log_determinants(network, counts, at)
+    return value, -counts.periods * (trace - constant), -counts.periods * (square - constant**2)
+
+
+def maximise_pair(second: Second, network: Network, counts: Counts, *, lagged: bool) -> tuple[Array, Array]:
+    """Maximise over a second parameter, or over rho and it: the best point of a grid, then Newton steps that never go down.
+
+    Directions of positive curvature are turned; a step is the best of its halves, and at most half the way to a bound.
+
+    Returns
+    -------
+    tuple
+        rho (0 unless lagged) and the second parameter.
+    """
+
+    def value(rest: Array, at: Array) -> Array:
+        own = second.own(at[0])[0] + (log_determinants(network, counts, at[1]) if lagged else 0.0)
+        return own - 0.5 * counts.rows * jnp.log(squares_at(rest, at[1]))
+
+    def rest_at(at: Array) -> Array:
+        return residual_products(second.products(at)[0], second.kept)[1]
+
+    across = network.grid[::4] if lagged else jnp.zeros(1)
+    rests = jax.vmap(rest_at)(second.grid)
+    points = jnp.stack(jnp.meshgrid(second.grid, across, indexing="ij"), axis=-1)
+    values = jax.vmap(lambda rest, row: jax.vmap(lambda at: value(rest, at))(row))(rests, points)
+    start = points.reshape(-1, 2)[jnp.argmax(values)]
+    lower, upper = jnp.stack([second.lower, network.lower]), jnp.stack([second.upper, network.upper])
     halves = jnp.concatenate([0.5 ** jnp.arange(10.0), jnp.zeros(1)])
 
     def step(_: Array, at: Array) -> Array:
-        slope, bend = jax.grad(objective)(at), jax.hessian(objective)(at)
+        slope, bend = _derivatives(second, network, counts, at, lagged=lagged)
         values, vectors = jnp.linalg.eigh(bend)
         size = jnp.maximum(jnp.abs(values), 1e-10 * jnp.abs(values).max() + 1e-300)
         move = vectors @ ((vectors.T @ slope) / size)
         room = jnp.where(move > 0, upper - at, at - lower)
         move = move * jnp.minimum(1.0, 0.5 * (room / jnp.where(move == 0, 1.0, jnp.abs(move))).min())
         candidates = at[None, :] + halves[:, None] * move[None, :]
-        reached = jax.vmap(objective)(candidates)
-        return candidates[jnp.argmax(jnp.where(jnp.isfinite(reached), reached, -jnp.inf))]
+        reached = jax.vmap(lambda each: value(rest_at(each[0]), each))(candidates)
+        best = jnp.argmax(jnp.where(jnp.isfinite(reached), reached, -jnp.inf))
+        # Close to the maximum the likelihood is flat to rounding, its slope is not: there the step is Newton's.
+        settled = (values < 0).all() & (jnp.abs(slope @ move) < SETTLED)
+        return candidates[jnp.where(settled, 0, best)]
 
-    def polish(_: Array, at: Array) -> Array:
-        # Close to the maximum the function is flat to rounding, its slope is not.
-        slope = jax.grad(objective)(at)
-        moved = at - jnp.linalg.solve(jax.hessian(objective)(at), slope)
-        better = jnp.abs(jax.grad(objective)(moved)).max() < jnp.abs(slope).max()
-        return jnp.where(better & (moved > lower).all() & (moved < upper).all(), moved, at)
+    found = jax.lax.fori_loop(0, STEPS_OF_TWO, step, start)
+    return found[1], found[0]
 
-    found: Array = jax.lax.fori_loop(0, 3, polish, jax.lax.fori_loop(0, STEPS_OF_TWO, step, start))
-    return found
+
+def _derivatives(
+    second: Second, network: Network, counts: Counts, at: Float[Array, "2"], *, lagged: bool
+) -> tuple[Float[Array, "2"], Float[Array, "2 2"]]:
+    """Return slope and curvature of the concentrated likelihood; without a lag rho stays where it is.
+
+    With ``f(b, p)`` the sum of squares, its minimum over b has slope ``f_p`` and curvature ``f_pp - f_pb f_bb^-1 f_bp``.
+    """
+    k = second.kept.shape[0]
+    products, first, curve = second.products(at[0])
+    coef, _ = residual_products(products, second.kept)
+    weights = jnp.concatenate([at[1] * coef[:, 1] - coef[:, 0], jnp.ones(1), -at[1][None]])
+    moved = first @ weights
+    squares = weights @ products @ weights
+    slope = jnp.stack([weights @ moved, -2.0 * (products @ weights)[-1]])
+    across = jnp.stack([-moved[:k], products[:k, -1]], axis=1)
+    direct = jnp.asarray([[0.0, 1.0], [1.0, 0.0]]) * (-2.0 * moved[-1])
+    direct = direct + jnp.diag(jnp.stack([weights @ curve @ weights, 2.0 * products[-1, -1]]))
+    across = jnp.where(second.kept[:, None], across, 0.0)
+    bend = direct - 2.0 * across.T @ partial_out(products, second.kept, across)
+    own, lag = second.own(at[0]), determinant_path(network, counts, at[1])
+    half = 0.5 * counts.rows / squares
+    slopes = jnp.stack([own[1], lag[1]]) - half * slope
+    bends = jnp.diag(jnp.stack([own[2], lag[2]])) - half * (bend - slope[:, None] * slope[None, :] / squares)
+    if lagged:
+        return slopes, bends
+    return slopes * jnp.asarray([1.0, 0.0]), bends * jnp.asarray([[1.0, 0.0], [0.0, 0.0]]) - jnp.diag(jnp.asarray([0.0, 1.0]))
 
 
 def squares_at(rest: Float[Array, "2 2"], rho: Float[Array, ""]) -> Float[Array, ""]:

@@ -29,12 +29,14 @@ from syneff.numerics.spatial_information import corrected_diagonal, invert
 from syneff.numerics.spatial_likelihood import (
     AT_BOUND,
     Counts,
-    Moments,
+    Products,
+    Second,
     SpatialFit,
     is_at_bound,
     kept_columns,
     log_determinants,
-    newton,
+    maximise_pair,
+    residual_products,
     squares_at,
 )
 from syneff.typing import Array, Bool, Float, UnitPeriodK
@@ -79,11 +81,14 @@ class _Parts:
     between: Float[Array, "column column"]
     kept: Bool[Array, " k"]
 
-    def at(self, phi: Float[Array, ""]) -> Moments:
-        return Moments(self.within + phi**2 * self.between, None, None, self.kept)
+    def at(self, phi: Float[Array, ""]) -> Float[Array, "column column"]:
+        return self.within + phi**2 * self.between
+
+    def path(self, phi: Float[Array, ""]) -> Products:
+        return self.at(phi), 2.0 * phi * self.between, 2.0 * self.between
 
 
-def fit_random(cube: Cube, network: Network, form: Form) -> RandomFit:
+def fit_random(cube: Cube, network: Network, form: Form, has: Bool[Array, " k"] | None = None) -> RandomFit:
     """Fit a model with random unit effects.
 
     Parameters
@@ -92,6 +97,8 @@ def fit_random(cube: Cube, network: Network, form: Form) -> RandomFit:
         The data; a constant is a column like others, and is needed where there are no period effects.
     form
         The kind of model; its effects are those that are fixed.
+    has
+        ``[k]``: the columns that the model has; all if None.
     """
     inside, k = cube.inside, cube.columns.shape[2]
     periods = inside.max(0).sum()
@@ -101,11 +108,11 @@ def fit_random(cube: Cube, network: Network, form: Form) -> RandomFit:
     centred = (net - means[:, None, :]) * inside[:, :, None]
     within = jnp.einsum("itk,itl->kl", centred, centred)
     between = periods * jnp.einsum("ik,il->kl", means, means)
-    parts = _Parts(within, between, kept_columns(within + between, cube.size))
+    kept = kept_columns(within + between, cube.size)
+    parts = _Parts(within, between, kept if has is None else kept & has)
     counts = method_counts(inside, form)
     fit = _maximise(parts, network, counts, lagged=form.lagged)
-    has = jnp.asarray([form.lagged, True, True])
-    kept = jnp.concatenate([fit.kept, has])
+    kept = jnp.concatenate([fit.kept, jnp.asarray([form.lagged, True, True])])
     bread = invert(_information(fit, parts, network, counts), kept)
     transformed = (net - (1.0 - fit.lam) * means[:, None, :]) * inside[:, :, None]
     scores = _scores(fit, transformed, means, network, counts)
@@ -113,34 +120,23 @@ def fit_random(cube: Cube, network: Network, form: Form) -> RandomFit:
 
 
 def _maximise(parts: _Parts, network: Network, counts: Counts, *, lagged: bool) -> SpatialFit:
-    def value(rest: Array, rho: Array, phi: Array) -> Array:
-        determinant = log_determinants(network, counts, rho) if lagged else jnp.zeros(())
-        spread = counts.units * jnp.log(phi)
-        return determinant + spread - 0.5 * counts.rows * jnp.log(squares_at(rest, rho))
+    units = counts.units
 
-    def objective(at: Float[Array, " parameter"]) -> Array:
-        rho = at[1] if lagged else jnp.zeros(())
-        return value(parts.at(at[0]).partialled(jnp.zeros(()))[1], rho, at[0])
+    def own(phi: Array) -> tuple[Array, Array, Array]:
+        return units * jnp.log(phi), units / phi, -units / phi**2
 
     phis = jnp.logspace(jnp.log10(SMALLEST), 0.0, POINTS + 1)[:-1]
-    across = network.grid[::2] if lagged else jnp.zeros(1)
-    rests = jax.vmap(lambda phi: parts.at(phi).partialled(jnp.zeros(()))[1])(phis)
-    values = jax.vmap(lambda rest, phi: jax.vmap(lambda rho: value(rest, rho, phi))(across))(rests, phis)
-    best = jnp.argmax(values)
-    size = 2 if lagged else 1
-    start = jnp.stack([phis[best // across.shape[0]], across[best % across.shape[0]]])[:size]
-    lower = jnp.stack([jnp.asarray(SMALLEST), network.lower])[:size]
-    upper = jnp.stack([jnp.ones(()), network.upper])[:size]
-    found = newton(objective, start, lower, upper)
-    phi, rho = found[0], (found[1] if lagged else jnp.zeros(()))
-    coef, rest = parts.at(phi).partialled(jnp.zeros(()))
+    second = Second(parts.path, own, parts.kept, phis, jnp.asarray(SMALLEST), jnp.ones(()))
+    rho, phi = maximise_pair(second, network, counts, lagged=lagged)
+    coef, rest = residual_products(parts.at(phi), parts.kept)
     sigma2 = squares_at(rest, rho) / counts.rows
+    determinants = log_determinants(network, counts, rho) + units * jnp.log(phi)
     return SpatialFit(
         coef=jnp.where(parts.kept, coef[:, 0] - rho * coef[:, 1], 0.0),
         rho=rho,
         lam=phi,
         sigma2=sigma2,
-        log_likelihood=value(rest, rho, phi) + 0.5 * counts.rows * (jnp.log(counts.rows) - jnp.log(2.0 * jnp.pi) - 1.0),
+        log_likelihood=determinants - 0.5 * counts.rows * (jnp.log(2.0 * jnp.pi * sigma2) + 1.0),
         at_bound=is_at_bound(rho, network) | (phi > 1.0 - AT_BOUND) | (phi < SMALLEST * (1.0 + AT_BOUND)),
         kept=parts.kept,
     )
@@ -153,7 +149,7 @@ def _information(fit: SpatialFit, parts: _Parts, network: Network, counts: Count
     def log_likelihood(at: Float[Array, " parameter"]) -> Array:
         rho, phi, sigma2 = at[k], at[k + 1], at[k + 2]
         weights = jnp.concatenate([-at[:k], jnp.ones(1), -rho[None]])
-        squares = weights @ parts.at(phi).base @ weights
+        squares = weights @ parts.at(phi) @ weights
         spread = log_determinants(network, counts, rho) + counts.units * jnp.log(phi)
         return spread - 0.5 * counts.rows * jnp.log(sigma2) - 0.5 * squares / sigma2
 

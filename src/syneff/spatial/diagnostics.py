@@ -143,7 +143,6 @@ def _diagnose(model: SpatialDurbin, design: SpatialDesign) -> dict[str, Array]:
     units = design.cluster[:, 0] if whole else jnp.arange(design.cluster.shape[0])
     form = Form(True, False, effects, method, "cluster")
     fixed = fit_cube(cube, network, units, form, design.n_clusters if whole else design.cluster.shape[0])
-    expected = fit_cube(cube, network, units, replace(form, covariance="expected"), 1).inverse
     parameters = jnp.concatenate([fixed.fit.coef, fixed.fit.rho[None]])
     found = {
         "lm": net.statistics,
@@ -152,48 +151,40 @@ def _diagnose(model: SpatialDurbin, design: SpatialDesign) -> dict[str, Array]:
         "log_likelihood_sem": error_log_likelihood(plain, network, effects),
         "kept_lags": fixed.fit.kept[count:].sum(),
         "parameters": jnp.where(jnp.concatenate([fixed.fit.kept, jnp.ones(1, bool)]), parameters, jnp.nan),
-        "expected": expected[: k + 1, : k + 1],
+        "expected": fixed.expected[: k + 1, : k + 1],
         "clustered": fixed.inverse[: k + 1, : k + 1],
         "pesaran_cd": pesaran_cd(net.fit.residuals, cube.inside),
         "pesaran_cd_sdm": pesaran_cd(fixed.residuals, cube.inside),
     }
     if "unit" in effects:
-        found |= _against_random(cube, network, fixed, expected, form)
+        found |= _against_random(cube, network, fixed, form)
     return found
 
 
-def _against_random(
-    cube: Cube, network: Network, fixed: Fitted, expected: Float[Array, "parameter parameter"], form: Form
-) -> dict[str, Array]:
+def _against_random(cube: Cube, network: Network, fixed: Fitted, form: Form) -> dict[str, Array]:
     """Fit random effects, and again with unit means of the columns (Mundlak)."""
-    fixed_effects = tuple(each for each in form.effects if each == "period")
-    own = replace(form, effects=fixed_effects, method=form.method)
-    if not fixed_effects:
-        constant = cube.inside[:, :, None]
-        cube = replace(
-            cube,
-            columns=jnp.concatenate([cube.columns, constant], axis=2),
-            size=jnp.concatenate([cube.size, cube.inside.sum()[None]]),
+    inside, k = cube.inside, cube.columns.shape[2]
+    own = replace(form, effects=tuple(each for each in form.effects if each == "period"))
+    means = cube.columns.sum(1, keepdims=True) / inside.max(0).sum() * inside[:, :, None]
+    constant = [] if own.effects else [inside[:, :, None]]
+    columns = jnp.concatenate([cube.columns, *constant, means], axis=2)
+    added = (columns[:, :, k:] ** 2).sum((0, 1))
+    first = k + len(constant)
+    has = np.stack([np.arange(columns.shape[2]) < first, np.ones(columns.shape[2], bool)])
+    both = jax.vmap(
+        lambda each: fit_random(
+            replace(cube, columns=columns, size=jnp.concatenate([cube.size, added])), network, own, each
         )
-    random = fit_random(cube, network, own)
-    compared = contrast(fixed, random, expected)
-    k = fixed.fit.coef.shape[0]
-    means = cube.columns[:, :, :k].sum(1, keepdims=True) / cube.inside.max(0).sum() * cube.inside[:, :, None]
-    more = replace(
-        cube,
-        columns=jnp.concatenate([cube.columns, means], axis=2),
-        size=jnp.concatenate([cube.size, (means**2).sum((0, 1))]),
-    )
-    augmented = fit_random(more, network, own)
-    first = cube.columns.shape[2]
-    clusters = jnp.arange(cube.inside.shape[0])
-    cov = sandwich(augmented.scores, augmented.bread, cube.inside, clusters, cube.inside.shape[0])
-    kept = augmented.fit.kept[first:]
+    )(jnp.asarray(has))
+    random, augmented = (jax.tree.map(lambda leaf, at=at: leaf[at], both) for at in (0, 1))
+    compared = contrast(fixed, random)
+    clusters = jnp.arange(inside.shape[0])
+    cov = sandwich(augmented.scores, augmented.bread, inside, clusters, inside.shape[0])
     return {
         "contrast": jnp.where(compared.kept, compared.difference, jnp.nan),
         "robust": compared.robust,
         "classic": compared.classic,
-        "means": jnp.where(kept, augmented.fit.coef[first:], jnp.nan),
+        "means": jnp.where(augmented.fit.kept[first:], augmented.fit.coef[first:], jnp.nan),
         "means_cov": cov[first : first + k, first : first + k],
         "log_likelihood_random": random.fit.log_likelihood,
     }

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 
 from syneff.errors import SpecError, one_of
 from syneff.models.base import Design, Estimate, Estimator, Spec, Status, jit_fit
