@@ -31,9 +31,7 @@ def lag_log_likelihoods(cube: Cube, network: Network, cases: tuple[Case, ...]) -
     cases
         The models.
     """
-    raw = jnp.concatenate(
-        [cube.columns, cube.outcome[:, :, None], network.lag(cube.outcome)[:, :, None]], axis=2
-    )
+    raw = jnp.concatenate([cube.columns, cube.outcome[:, :, None], network.lag(cube.outcome)[:, :, None]], axis=2)
     k, units, periods = cube.columns.shape[2], cube.inside.max(1).sum(), cube.inside.max(0).sum()
     net = [demean(raw, cube.inside, effects) for effects, _ in cases]
     bases = jnp.stack([jnp.einsum("itk,itl->kl", each, each) for each in net])
@@ -54,9 +52,7 @@ def error_log_likelihood(cube: Cube, network: Network, effects: tuple[str, ...])
     return fit_cube(cube, network, jnp.zeros(cube.inside.shape[0], int), form, 1).fit.log_likelihood
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["difference", "robust", "classic", "kept"], meta_fields=[]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["difference", "robust", "classic", "kept"], meta_fields=[])
 @dataclass(frozen=True)
 class Contrast:
     """Fixed less random effects.

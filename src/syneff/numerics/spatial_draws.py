@@ -106,7 +106,7 @@ def fit_treatment(
     if form.lagged:
         signal = _signal(rest, network, fit, net, form)
     information = information_of(fit, moments, network, counts, signal)
-    return fit, invert(information, kept_parameters(fit.kept, form))
+    return fit, invert(information, kept_parameters(fit, form))
 
 
 def _signal(rest: Rest, network: Network, fit: SpatialFit, net: UnitPeriodK, form: Form) -> tuple[Array, Array]:

@@ -14,7 +14,6 @@ from syneff.numerics.spatial_information import (
     expected_information,
     invert,
     observed_information,
-    parameters,
     traces_of,
     unit_scores,
 )
@@ -76,7 +75,9 @@ class Cube:
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["fit", "inverse", "residuals", "expected", "bread", "scores"], meta_fields=[]
+    jax.tree_util.register_dataclass,
+    data_fields=["fit", "inverse", "residuals", "expected", "bread", "scores"],
+    meta_fields=[],
 )
 @dataclass(frozen=True)
 class Fitted:
@@ -153,7 +154,7 @@ def fit_cube(cube: Cube, network: Network, clusters: Int[Array, " unit"], form: 
         cross, square = jnp.einsum("itk,itl->kl", net, lags), jnp.einsum("itk,itl->kl", lags, lags)
     moments = Moments(base, cross, square, kept_columns(base, cube.size))
     fit = maximise(moments, network, counts, lagged=form.lagged, filtered=form.filtered)
-    kept = kept_parameters(fit.kept, form)
+    kept = kept_parameters(fit, form)
 
     def information(fit: SpatialFit) -> Array:
         return information_of(fit, moments, network, counts, _signal(fit, net[:, :, :k], inside, network, form))
@@ -202,11 +203,10 @@ def information_of(
     return expected_information(gram, *signal, traces, sigma2=fit.sigma2, counts=counts)
 
 
-def kept_parameters(kept: Bool[Array, " k"], form: Form) -> Bool[Array, " parameter"]:
+def kept_parameters(fit: SpatialFit, form: Form) -> Bool[Array, " parameter"]:
     """Say which parameters the model has and the data identify."""
-    k = kept.shape[0]
-    has = [place in parameters(k, lagged=form.lagged, filtered=form.filtered) for place in range(k, k + 3)]
-    return jnp.concatenate([kept, jnp.asarray(has)])
+    has = jnp.asarray([form.lagged, form.filtered, True])
+    return jnp.concatenate([fit.kept, has & jnp.stack([fit.identified, jnp.ones((), bool), jnp.ones((), bool)])])
 
 
 def method_counts(inside: UnitPeriod, form: Form) -> Counts:

@@ -155,7 +155,7 @@ def kept_columns(base: Float[Array, "column column"], size: Float[Array, " k"]) 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["coef", "rho", "lam", "sigma2", "log_likelihood", "at_bound", "kept"],
+    data_fields=["coef", "rho", "lam", "sigma2", "log_likelihood", "at_bound", "kept", "identified"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -174,6 +174,8 @@ class SpatialFit:
         Whether a spatial parameter is at its bound.
     kept
         ``[k]``: columns that are not dropped.
+    identified
+        Whether the lag of the outcome is more than columns and effects, so that rho can be told.
     """
 
     coef: Float[Array, " k"]
@@ -183,6 +185,7 @@ class SpatialFit:
     log_likelihood: Float[Array, ""]
     at_bound: Bool[Array, ""]
     kept: Bool[Array, " k"]
+    identified: Bool[Array, ""]
 
 
 def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool, filtered: bool) -> SpatialFit:
@@ -200,6 +203,8 @@ def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool
         rho, lam = maximise_pair(_errors(moments, network, counts), network, counts, lagged=lagged)
     elif lagged:
         rho = maximise_lag(residual_products(moments.base, moments.kept)[1], network, counts)
+    identified = lag_is_known(moments.base, moments.kept)
+    rho = jnp.where(identified, rho, 0.0)
     coef, rest = residual_products(moments.filtered(lam), moments.kept)
     sigma2 = squares_at(rest, rho) / counts.rows
     log_likelihood = log_determinants(network, counts, rho) + log_determinants(network, counts, lam)
@@ -212,7 +217,14 @@ def maximise(moments: Moments, network: Network, counts: Counts, *, lagged: bool
         log_likelihood=log_likelihood,
         at_bound=is_at_bound(rho, network) | is_at_bound(lam, network),
         kept=moments.kept,
+        identified=identified,
     )
+
+
+def lag_is_known(base: Float[Array, "column column"], kept: Bool[Array, " k"]) -> Bool[Array, ""]:
+    """Say whether the lag of the outcome is more than rounding error net of the columns, and of the effects."""
+    rest = residual_products(base, kept)[1]
+    return rest[1, 1] > RCOND * (base[-1, -1] + RCOND * base[-2, -2])
 
 
 def log_determinants(network: Network, counts: Counts, at: Float[Array, "*point"]) -> Float[Array, "*point"]:
@@ -367,7 +379,9 @@ def _derivatives(
     bends = jnp.diag(jnp.stack([own[2], lag[2]])) - half * (bend - slope[:, None] * slope[None, :] / squares)
     if lagged:
         return slopes, bends
-    return slopes * jnp.asarray([1.0, 0.0]), bends * jnp.asarray([[1.0, 0.0], [0.0, 0.0]]) - jnp.diag(jnp.asarray([0.0, 1.0]))
+    return slopes * jnp.asarray([1.0, 0.0]), bends * jnp.asarray([[1.0, 0.0], [0.0, 0.0]]) - jnp.diag(
+        jnp.asarray([0.0, 1.0])
+    )
 
 
 def squares_at(rest: Float[Array, "2 2"], rho: Float[Array, ""]) -> Float[Array, ""]:

@@ -34,6 +34,7 @@ from syneff.numerics.spatial_likelihood import (
     SpatialFit,
     is_at_bound,
     kept_columns,
+    lag_is_known,
     log_determinants,
     maximise_pair,
     residual_products,
@@ -139,6 +140,7 @@ def _maximise(parts: _Parts, network: Network, counts: Counts, *, lagged: bool) 
         log_likelihood=determinants - 0.5 * counts.rows * (jnp.log(2.0 * jnp.pi * sigma2) + 1.0),
         at_bound=is_at_bound(rho, network) | (phi > 1.0 - AT_BOUND) | (phi < SMALLEST * (1.0 + AT_BOUND)),
         kept=parts.kept,
+        identified=lag_is_known(parts.at(phi), parts.kept),
     )
 
 

@@ -43,7 +43,7 @@ from syneff.spatial.hypotheses import chi_squared, standard_normal, wald
 from syneff.spatial.lagrange import lm_rows
 from syneff.spatial.layout import Layout
 from syneff.spatial.weights import weights_of
-from syneff.typing import Array, Float
+from syneff.typing import Array
 
 HAUSMAN = ("robust", "classic")
 Found = Mapping[str, np.ndarray]
@@ -102,16 +102,16 @@ class SpatialDiagnostics:
             notes=(*actual.notes, *notes, *said),
         )
 
-    def _tests(
-        self, model: SpatialDurbin, found: Found, actual: Estimate
-    ) -> tuple[tuple[Test, ...], tuple[str, ...]]:
+    def _tests(self, model: SpatialDurbin, found: Found, actual: Estimate) -> tuple[tuple[Test, ...], tuple[str, ...]]:
         units, periods = float(actual.n_units), float(actual.n_periods)
         layout = sdm_layout(model)
         nested = set(layout.lags) == set(layout.regressors)
         tests = [*lm_rows(found["lm"]), *lm_rows(found["lm_pooled"], "pooled:")]
         tests += _ratios(found, model.form.effects, (units, periods), nested=nested)
         tests += _durbin_walds(layout, found, nested=nested)
-        notes = [] if nested else ["the error model is no special case of a Durbin model that lags some regressors only"]
+        notes = (
+            [] if nested else ["the error model is no special case of a Durbin model that lags some regressors only"]
+        )
         if "unit" in model.form.effects:
             test, said = hausman_test(found, self.hausman)
             tests += [test, wald("mundlak", found["means"], found["means_cov"])]
@@ -200,7 +200,10 @@ def _ratios(found: Found, effects: tuple[str, ...], size: tuple[float, float], *
     if effects != EFFECTS:
         names = {null: name for null, name in names.items() if not null.startswith("sdm_")}
     whole = float(found["log_likelihood_sdm"])
-    return [chi_squared(name, 2.0 * (whole - float(found[f"log_likelihood_{null}"])), dof[null]) for null, name in names.items()]
+    return [
+        chi_squared(name, 2.0 * (whole - float(found[f"log_likelihood_{null}"])), dof[null])
+        for null, name in names.items()
+    ]
 
 
 def _durbin_walds(layout: Layout, found: Found, *, nested: bool) -> list[Test]:

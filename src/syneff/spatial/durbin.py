@@ -289,6 +289,12 @@ class SpatialDurbin(Estimator):
         coefficients = [name for name in omitted if not name.startswith(tuple(f"{kind}:" for kind in KINDS))]
         if coefficients:
             said.append(f"omitted because of collinearity: {', '.join(coefficients)}")
+        known = np.isfinite(np.asarray(estimate.coef))
+        if known.any() and not np.isfinite(np.asarray(estimate.std_error)[known]).all():
+            said.append(
+                "no standard errors: the information is singular, so these weights and effects do not identify the model "
+                "(every unit of a group being everyone's neighbour is such a case)"
+            )
         return (*sample_of(panel, self.spec).notes(), *said)
 
 

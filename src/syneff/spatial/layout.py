@@ -96,7 +96,8 @@ class Layout:
         coefficients = [self.coefficients[place] for place in places]
         places += parameters(k, lagged=lagged, filtered=filtered)[k:-1]
         values = jnp.concatenate([fit.coef, jnp.stack([fit.rho, fit.lam])])
-        kept = jnp.concatenate([fit.kept, jnp.ones(2, bool)])
+        told = fit.identified if lagged else jnp.ones((), bool)
+        kept = jnp.concatenate([fit.kept, jnp.stack([told, jnp.ones((), bool)])])
         slopes, names = jnp.eye(k + 2), (*coefficients, *self.spatial)
         if self.has_effects:
             effects, by = average_effects(fit.coef, own, lags, multipliers(network, fit.rho))
@@ -106,13 +107,13 @@ class Layout:
                 jnp.concatenate([slopes, jnp.pad(by, ((0, 0), (0, 1)))]),
             )
             known = (own + lags) @ (~fit.kept).astype(float) == 0
-            kept = jnp.concatenate([kept, jnp.tile(known, len(KINDS))])
+            kept = jnp.concatenate([kept, jnp.tile(known & told, len(KINDS))])
             names = (*names, *(f"{kind}:{name}" for kind in KINDS for name in shown))
         chosen = np.asarray(places)
         values, slopes, kept = values[chosen], slopes[chosen], kept[chosen]
         cov = slopes @ inverse[: k + 2, : k + 2] @ slopes.T
         inside = design.weights > 0
-        complete = jnp.where(fit.kept.all(), int(Status.OK), int(Status.COLLINEAR))
+        complete = jnp.where(fit.kept.all() & told, int(Status.OK), int(Status.COLLINEAR))
         return Estimate(
             coef=jnp.where(kept, values, jnp.nan),
             cov=jnp.where(kept[:, None] & kept[None, :], cov, jnp.nan),

@@ -133,11 +133,7 @@ class SpatialRandomEffects(Estimator):
                 if phi > 0.999
                 else "a spatial parameter is at its bound: its standard error means nothing"
             )
-        omitted = [
-            term
-            for term in self.layout.coefficients
-            if jnp.isnan(estimate.coef[estimate.names.index(term)])
-        ]
+        omitted = [term for term in self.layout.coefficients if jnp.isnan(estimate.coef[estimate.names.index(term)])]
         if omitted:
             said.append(f"omitted because of collinearity: {', '.join(omitted)}")
         return (*sample_of(panel, self.spec).notes(), *said)
