@@ -23,6 +23,7 @@ import pandas as pd
 from syneff.errors import DataError, SpecError, one_of
 from syneff.numerics.dependence import great_circle
 from syneff.panel.rules import listed
+from syneff.runtime import require_float64
 from syneff.typing import Float, HostTrait
 
 Links = Float[np.ndarray, "unit unit"]
@@ -168,6 +169,7 @@ def distances_km(lat: Degrees, lon: Degrees, labels: Sequence[str]) -> Links:
                 f"weights: {wrong.sum()} units have no {name} from {-limit:g} to {limit:g} degrees: {named}. Fill it, take "
                 "the units out of the sample, or turn projected coordinates into degrees."
             )
+    require_float64()
     found = np.asarray(great_circle(jnp.asarray(lat, dtype=float), jnp.asarray(lon, dtype=float)))
     return np.asarray((found + found.T) / 2.0)
 

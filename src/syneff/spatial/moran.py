@@ -92,7 +92,7 @@ class SpatialDependence:
         details = {"dependence": table.reset_index(drop=True)}
         if self.local:
             places = pd.concat([section.local for section in sections], ignore_index=True)
-            details["local"] = places.sort_values(["period", "unit"], kind="stable", ignore_index=True)
+            details["local"] = places.sort_values("period", kind="stable", ignore_index=True)
         pooled = sections[0].pooled if len(sections) == 1 and self.draws else None
         notes = dict.fromkeys(note for part, _ in alike for note in part.notes)
         return self._result(table, details, pooled, (*notes, *_said(panel, table, self.variable)))
