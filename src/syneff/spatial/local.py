@@ -47,7 +47,8 @@ def local_table(
         "two_sided" or "positive".
     """
     null = local_moran(values, weights.matrix)
-    z = deviations(values) / values.std(axis=0, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        z = deviations(values) / values.std(axis=0, keepdims=True)
     lag = weights.matrix @ z
     p = null.p_value(alternative)
     found = {"local": null.value, "mean": null.mean, "sd": np.sqrt(np.maximum(null.variance, 0.0)), "z": null.z, "p": p}

@@ -18,7 +18,7 @@ import numpy as np
 
 from syneff.numerics.batching import map_in_chunks
 from syneff.runtime import draw_keys
-from syneff.typing import Array, Float, Key
+from syneff.typing import Array, Float, Key, Shaped
 
 DRAWS_AT_A_TIME = 32
 """Draws in one chunk: their lags stay in the cache of a CPU."""
@@ -65,7 +65,9 @@ def permute(
 
 
 @jax.jit
-def _permute(z: Float[Array, "unit period"], matrix: Float[Array, "unit unit"], keys: Key) -> tuple[Array, ...]:
+def _permute(
+    z: Float[Array, "unit period"], matrix: Float[Array, "unit unit"], keys: Shaped[Array, " draw"]
+) -> tuple[Array, ...]:
     squares = (z**2).sum(axis=0)
     n, links = z.shape[0], matrix.sum()
     out, both = matrix.sum(axis=1), matrix.sum(axis=1) + matrix.sum(axis=0)
