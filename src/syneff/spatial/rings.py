@@ -54,7 +54,7 @@ class RingRegression(Estimator):
     """
 
     model: Estimator
-    edges: tuple[float, ...] = (50.0, 100.0, 150.0, 200.0)
+    edges: tuple[int | float, ...] = (50.0, 100.0, 150.0, 200.0)
     whose: str = "untreated"
     coordinates: tuple[str, str] = ("lat", "lon")
 
