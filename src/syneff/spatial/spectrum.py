@@ -95,3 +95,14 @@ def balancing_scale(matrix: Float[np.ndarray, "unit unit"]) -> Float[np.ndarray,
         scale[members] /= scale[members].mean()
     flow = scale[:, None] * matrix
     return scale if np.abs(flow - flow.T).max(initial=0.0) <= SYMMETRIC * flow.max(initial=0.0) else None
+
+
+def standardised(links: Float[np.ndarray, "unit unit"], how: str) -> Float[np.ndarray, "unit unit"]:
+    """Return W of links; rows of zeros stay."""
+    if how == "none":
+        return links.copy()
+    if how == "spectral":
+        radius = float(np.abs(spectrum_of(links).values).max(initial=0.0))
+        return links / radius if radius > 0 else links.copy()
+    sums = links.sum(axis=1, keepdims=True)
+    return np.asarray(links / np.where(sums > 0, sums, 1.0))

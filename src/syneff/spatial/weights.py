@@ -1,43 +1,57 @@
 r"""Spatial weights: who is whose neighbour, always by name and never by position.
 
-A `Weights` holds the links as they were given and the matrix *W* that they standardise to; `for_panel` reorders both to a
-panel's units, standardising anew where the panel has fewer of them.
+A `Weights` holds the links as they were given and the matrix *W* that they standardise to; `for_panel` brings both into the
+order of a panel's units, standardising anew among those of its sample.
 
 =============  ==============================================  =============================================
 standardise    W                                               use
 =============  ==============================================  =============================================
-``row``        links over their row's sum: averages            the default, and what Lee-Yu's transformation of
-                                                               period effects needs
-``spectral``   links over their largest eigenvalue             keeps symmetry and relative size (Kelejian, Prucha)
+``row``        links over their row's sum: averages            the default; what Lee and Yu's transformation
+                                                               needs under period effects
+``spectral``   links over their largest eigenvalue             keeps symmetry and relative size
 ``none``       the links                                       when their unit means something
 =============  ==============================================  =============================================
 
-A unit without any link is an island. What becomes of it is a choice that changes the sample or the model, so it is always
-named: "keep" leaves a row of zeros (then ``W 1 = 1`` fails), "nearest" links it to the nearest unit, "drop" takes it out of
-W, and so out of the sample of every estimator that uses W, "error" refuses. With weights that run one way, dropping repeats
-until every unit left has a neighbour.
+Units without a link are islands, and a choice of `syneff.spatial.islands` says what becomes of them.
 
 References
 ----------
+Anselin, L. (1988). Spatial Econometrics. Springer. https://doi.org/10.1007/978-94-015-7799-1
 Kelejian, H. H. and Prucha, I. R. (2010). Journal of Econometrics 157, 53-67. https://doi.org/10.1016/j.jeconom.2009.10.025
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
 
-from syneff.errors import DataError, SpecError, one_of
+from syneff.errors import DataError, one_of
 from syneff.panel.panel import Panel
 from syneff.panel.rules import listed
-from syneff.spatial.spectrum import Spectrum, spectrum_of
-from syneff.typing import Float
+from syneff.spatial.islands import ISLANDS, settle
+from syneff.spatial.links import (
+    Degrees,
+    Links,
+    check_links,
+    distance_links,
+    distances_km,
+    gap_links,
+    group_links,
+    named,
+    nearest_links,
+    pair_links,
+    picked,
+)
+from syneff.spatial.options import EMPTY_COLUMNS, STANDARDISE, Options, joined
+from syneff.spatial.spectrum import Spectrum, spectrum_of, standardised
+from syneff.typing import Float, HostTrait
 
-STANDARDISE = ("row", "spectral", "none")
-ISLANDS = ("keep", "drop", "error")
-EMPTY_COLUMNS = ("refuse", "keep")
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
+
 ROW_SUM = 1e-10
 """Distance from 1 up to which a row's sum counts as 1."""
 
@@ -49,31 +63,32 @@ class Weights:
     Attributes
     ----------
     links
-        ``[unit unit]``: as given, before standardising; not negative, zero diagonal.
+        ``[unit unit]``: from row to column, before standardising; not negative, zero diagonal.
     matrix
         ``[unit unit]``: W, standardised.
-    units
-        Identifiers, in the order of both axes.
-    islands
-        Units without a link: kept with a row of zeros, or dropped and then not among `units`.
-    name
-        What the weights are, for tables.
-    standardise
-        One of `STANDARDISE`.
-    islands_policy
-        What becomes of islands: one of `ISLANDS`.
-    notes
+    units, labels
+        Identifiers, in the order of both axes, and names for a reader.
+    islands, island_labels
+        Identifiers and names of the units without a link: kept with a row of zeros, or dropped and then not in `units`.
+    name, standardise, policy
+        What the weights are, for tables; how W is standardised; what became of islands.
+    coordinates
+        ``[unit 2]``: latitude and longitude in degrees, or None.
+    remarks
         What was done to the links, in sentences.
     """
 
-    links: Float[np.ndarray, "unit unit"]
-    matrix: Float[np.ndarray, "unit unit"]
+    links: Links
+    matrix: Links
     units: tuple[object, ...]
+    labels: tuple[str, ...]
     islands: tuple[object, ...]
+    island_labels: tuple[str, ...]
     name: str
     standardise: str
-    islands_policy: str = "keep"
-    notes: tuple[str, ...] = field(default=())
+    policy: str = "keep"
+    coordinates: Float[np.ndarray, "unit 2"] | None = None
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -87,36 +102,46 @@ class Weights:
 
     @property
     def row_standardised(self) -> bool:
-        """Whether every row sums to 1; islands that are kept make it False."""
+        """Whether every row sums to 1; an island that is kept makes it False."""
         return bool(np.allclose(self.matrix.sum(axis=1), 1.0, rtol=0.0, atol=ROW_SUM))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the links and which units are islands, in sentences that begin with the weights' name."""
+        said = self.remarks
+        if self.islands:
+            did = "left out" if self.policy == "drop" else "kept with a row of zeros"
+            said += (f"{len(self.islands)} islands {did}: {', '.join(self.island_labels)}",)
+        return tuple(f"weights {self.name}: {each}" for each in said)
+
+    @property
+    def options(self) -> Options:
+        """The options that weights of the same kind are made with."""
+        return Options(
+            standardise=self.standardise,
+            islands=self.policy,
+            name=self.name,
+            labels=self.labels,
+            coordinates=self.coordinates,
+            empty_columns="keep",
+            remarks=self.remarks,
+        )
 
     @classmethod
     def from_dense(
-        cls,
-        matrix: np.ndarray | pd.DataFrame,
-        *,
-        ids: Sequence[object] | None = None,
-        standardise: str = "row",
-        name: str = "W",
-        islands: str = "keep",
-        empty_columns: str = "refuse",
-        notes: tuple[str, ...] = (),
+        cls, matrix: np.ndarray | pd.DataFrame, *, ids: Sequence[object] | None = None, **options: Unpack[Options]
     ) -> "Weights":
         """Make weights of a square matrix of links.
 
         Parameters
         ----------
         matrix
-            ``[unit unit]``: link from row to column, i.e. how much the column's unit matters to the row's. A frame with
-            identifiers as index and columns, in whatever order, needs no `ids`.
+            ``[unit unit]``: how much the column's unit matters to the row's. A frame with identifiers as index and as
+            columns, in whatever order, needs no `ids`.
         ids
             Identifiers of the rows and columns.
-        standardise, name, islands
-            See the class.
-        empty_columns
-            A unit that has neighbours and is nobody's neighbour is usually a mistake: "refuse" it, or "keep" and note it.
-        notes
-            Sentences to begin the notes with.
+        options
+            See `Options`.
 
         Raises
         ------
@@ -126,59 +151,140 @@ class Weights:
         SpecError
             If an option is not allowed.
         """
-        one_of("weights.standardise", standardise, STANDARDISE)
-        one_of("weights.islands", islands, ISLANDS)
-        one_of("weights.empty_columns", empty_columns, EMPTY_COLUMNS)
-        links, units = _named(matrix, ids)
-        _check(links, units)
-        said = (*notes, *_empty_columns(links, units, empty_columns))
-        return _made(links, units, name=name, standardise=standardise, islands=islands, notes=said)
+        links, units = named(matrix, ids)
+        return _checked(links, units, **options)
+
+    @classmethod
+    def from_graph(cls, graph: "Graph", **options: Unpack[Options]) -> "Weights":
+        """Make weights of a `libpysal.graph.Graph`, its own weights being the links."""
+        return cls.from_dense(np.asarray(graph.sparse.todense()), ids=graph.unique_ids.tolist(), **options)
+
+    @classmethod
+    def from_polygons(cls, frame: pd.DataFrame, *, rook: bool = False, **options: Unpack[Options]) -> "Weights":
+        """Make contiguity weights of a `geopandas.GeoDataFrame` whose index identifies the units.
+
+        Polygons are neighbours that share a point (queen) or an edge (`rook`), up to the precision of the map.
+        """
+        from libpysal.graph import Graph
+
+        return cls.from_graph(Graph.build_contiguity(frame, rook=rook), **options)
+
+    @classmethod
+    def from_pairs(
+        cls,
+        focal: Sequence[object],
+        neighbour: Sequence[object],
+        weight: Sequence[float] | np.ndarray | None = None,
+        *,
+        ids: Sequence[object] | None = None,
+        one_way: str = "refuse",
+        **options: Unpack[Options],
+    ) -> "Weights":
+        """Make weights of listed pairs; see `syneff.spatial.links.pair_links`.
+
+        Parameters
+        ----------
+        focal, neighbour, weight, one_way
+            The pairs, the weight of each, and what to do with pairs that are listed in one direction.
+        ids
+            All units, so that those without a pair are islands; those of the pairs, sorted, if None.
+        options
+            See `Options`.
+        """
+        units = sorted({*focal, *neighbour}, key=str) if ids is None else list(ids)
+        return cls.from_dense(pair_links(focal, neighbour, weight, units, one_way=one_way), ids=units, **options)
+
+    @classmethod
+    def by_distance(
+        cls,
+        lat: Degrees,
+        lon: Degrees,
+        *,
+        ids: Sequence[object],
+        power: int | float = 1,
+        cutoff_km: int | float | None = None,
+        **options: Unpack[Options],
+    ) -> "Weights":
+        """Make weights ``1 / d^power`` of great-circle kilometres, up to a cut-off; power 0 counts near units alike."""
+        labels = options.get("labels") or [str(unit) for unit in ids]
+        links = distance_links(distances_km(lat, lon, labels), labels, power=power, cutoff_km=cutoff_km)
+        return cls.from_dense(links, ids=ids, **joined(Options(coordinates=np.column_stack([lat, lon])), options))
+
+    @classmethod
+    def by_nearest(
+        cls, lat: Degrees, lon: Degrees, *, ids: Sequence[object], k: int, **options: Unpack[Options]
+    ) -> "Weights":
+        """Make weights of the *k* nearest units; they need not be mutual, and a unit may be nobody's: it is noted."""
+        labels = options.get("labels") or [str(unit) for unit in ids]
+        links = nearest_links(distances_km(lat, lon, labels), ids, k)
+        own = Options(coordinates=np.column_stack([lat, lon]), empty_columns="keep")
+        return cls.from_dense(links, ids=ids, **joined(own, options))
+
+    @classmethod
+    def by_group(cls, groups: HostTrait, *, ids: Sequence[object], **options: Unpack[Options]) -> "Weights":
+        """Make weights of units that share a group, e.g. a province."""
+        labels = options.get("labels") or [str(unit) for unit in ids]
+        return cls.from_dense(group_links(groups, ids, labels), ids=ids, **options)
+
+    @classmethod
+    def by_gap(
+        cls,
+        values: Float[np.ndarray, " unit"],
+        *,
+        ids: Sequence[object],
+        floor: int | float | None = None,
+        **options: Unpack[Options],
+    ) -> "Weights":
+        """Make weights ``1 / |x_i - x_j|``, e.g. of GDP per head; a gap below `floor` counts as it, and is noted."""
+        labels = options.get("labels") or [str(unit) for unit in ids]
+        links, said = gap_links(np.asarray(values, dtype=float), labels, floor)
+        remarks = (*options.get("remarks", ()), *([said] if said else []))
+        return cls.from_dense(links, ids=ids, **joined(options, Options(remarks=remarks)))
+
+    def ordered(self, units: Sequence[object]) -> "Weights":
+        """Return the weights of some of the units in the given order, standardised among them.
+
+        Raises
+        ------
+        DataError
+            If a unit is not among those of W: it is named.
+        """
+        wanted = tuple(units)
+        if wanted == self.units:
+            return self
+        place = {unit: number for number, unit in enumerate(self.units)}
+        absent = [str(unit) for unit in wanted if unit not in place]
+        if absent:
+            raise DataError(
+                f"weights {self.name}: {len(absent)} of {len(wanted)} units have no row: {listed(absent)}. The "
+                f"identifiers begin {listed(str(unit) for unit in self.units)}. Use the same in weights and data, or take "
+                "the units out of the sample."
+            )
+        order = np.asarray([place[unit] for unit in wanted], dtype=int)
+        options = self.options
+        options["labels"] = [self.labels[at] for at in order.tolist()]
+        options["coordinates"] = None if self.coordinates is None else self.coordinates[order]
+        found = _checked(self.links[np.ix_(order, order)], wanted, **options)
+        if self.policy != "drop":
+            return found
+        return replace(
+            found, islands=self.islands + found.islands, island_labels=self.island_labels + found.island_labels
+        )
 
     def for_panel(self, panel: Panel) -> "Weights":
         """Return the weights of the units in a panel's sample, in the panel's order, standardised among them.
 
-        Units that are out of the sample in every period do not enter, and neither do those that W has and the panel lacks.
-        With islands dropped, a unit that has no neighbour in the sample is dropped too; `rows` finds the others.
+        Units that are out of the sample in every period do not enter; neither do those that W has and the panel lacks, nor
+        islands that were dropped. `rows` finds the others in the panel.
 
         Raises
         ------
         DataError
             If a unit of the sample is not among those of W: it is named.
         """
-        place = {unit: number for number, unit in enumerate(self.units)}
-        entered = panel.sample.any(axis=1)
-        dropped = set(self.islands) if self.islands_policy == "drop" else set()
-        wanted = [unit for unit, enters in zip(panel.units, entered, strict=True) if enters and unit not in dropped]
-        absent = [
-            name
-            for unit, name, enters in zip(panel.units, panel.names, entered, strict=True)
-            if enters and unit not in dropped and unit not in place
-        ]
-        if absent:
-            raise DataError(
-                f"weights {self.name!r}: {len(absent)} of {int(entered.sum())} units of the sample are not among their ids: "
-                f"{listed(absent)}. The ids begin {listed(str(unit) for unit in self.units)}. Give the weights the panel's "
-                "identifiers, or take the units out of the sample."
-            )
-        if tuple(wanted) == self.units:
-            return self
-        order = np.asarray([place[unit] for unit in wanted], dtype=int)
-        fewer = (
-            (f"weights {self.name!r}: {len(wanted)} of {len(self.units)} units enter",)
-            if len(wanted) < len(self.units)
-            else ()
-        )
-        made = _made(
-            self.links[np.ix_(order, order)],
-            tuple(wanted),
-            name=self.name,
-            standardise=self.standardise,
-            islands=self.islands_policy,
-            notes=self.notes + fewer,
-        )
-        return replace(
-            made, islands=tuple(dict.fromkeys((*sorted(dropped & set(panel.units), key=str), *made.islands)))
-        )
+        dropped = set(self.islands) if self.policy == "drop" else set()
+        entered = np.flatnonzero(panel.sample.any(axis=1))
+        return self.ordered([panel.units[at] for at in entered if panel.units[at] not in dropped])
 
     def rows(self, panel: Panel) -> np.ndarray:
         """Return the place of each unit of W in a panel, ``[unit]``."""
@@ -191,109 +297,44 @@ MakeWeights = Callable[[Panel], Weights]
 
 
 def weights_of(panel: Panel, weights: Weights | MakeWeights) -> Weights:
-    """Return weights for a panel's sample: those given, matched by name, or those that a function makes from the panel."""
+    """Return weights for a panel's sample: those given, matched by name, or those that a function makes of the panel."""
     return (weights if isinstance(weights, Weights) else weights(panel)).for_panel(panel)
 
 
-def standardised(links: Float[np.ndarray, "unit unit"], how: str) -> Float[np.ndarray, "unit unit"]:
-    """Return W of links; rows of zeros stay."""
-    if how == "none":
-        return links.copy()
-    if how == "spectral":
-        radius = float(np.abs(spectrum_of(links).values).max(initial=0.0))
-        return links / radius if radius > 0 else links.copy()
-    sums = links.sum(axis=1, keepdims=True)
-    return links / np.where(sums > 0, sums, 1.0)
-
-
-def _made(
-    links: np.ndarray, units: tuple[object, ...], *, name: str, standardise: str, islands: str, notes: tuple[str, ...]
-) -> Weights:
-    """Apply the policy for islands, then standardise."""
-    alone = tuple(units[i] for i in np.flatnonzero(~(links > 0).any(axis=1)))
-    if alone:
-        named = listed((str(unit) for unit in alone), len(alone))
-        if islands == "error":
-            raise DataError(
-                f"weights {name!r}: {len(alone)} units have no neighbour: {named}. Set weights.islands to keep or drop, "
-                "or link them to the nearest."
-            )
-        notes = (
-            *notes,
-            f"weights {name!r}: {len(alone)} islands {'kept' if islands == 'keep' else 'dropped'}: {named}",
-        )
-    left = np.arange(len(units))
-    while islands == "drop" and not (has := (links[np.ix_(left, left)] > 0).any(axis=1)).all():
-        left = left[has]
-    if not left.size:
-        raise SpecError(f"weights {name!r}: no unit has a neighbour, so none is left. Widen the weights.")
-    links, kept = links[np.ix_(left, left)], set(left.tolist())
-    dropped = tuple(unit for i, unit in enumerate(units) if i not in kept)
+def _checked(links: Links, units: tuple[object, ...], **options: Unpack[Options]) -> Weights:
+    """Check links, settle islands, and standardise."""
+    standardise, policy = options.get("standardise", "row"), options.get("islands", "keep")
+    empty_columns, coordinates = options.get("empty_columns", "refuse"), options.get("coordinates")
+    one_of("weights.standardise", standardise, STANDARDISE)
+    one_of("weights.islands", policy, ISLANDS)
+    one_of("weights.empty_columns", empty_columns, EMPTY_COLUMNS)
+    labels = tuple(options.get("labels") or (str(unit) for unit in units))
+    check_links(links, labels)
+    settled = settle(links, policy, units, labels, coordinates=coordinates)
+    left, alone = settled.left.tolist(), settled.islands.tolist()
+    links = settled.links
+    said = _nobodys(links, [labels[at] for at in left], empty_columns)
     return Weights(
         links=links,
         matrix=standardised(links, standardise),
-        units=tuple(units[i] for i in left),
-        islands=dropped if islands == "drop" else alone,
-        name=name,
+        units=tuple(units[at] for at in left),
+        labels=tuple(labels[at] for at in left),
+        islands=tuple(units[at] for at in alone),
+        island_labels=tuple(labels[at] for at in alone),
+        name=options.get("name", "W"),
         standardise=standardise,
-        islands_policy=islands,
-        notes=notes,
+        policy=policy,
+        coordinates=None if coordinates is None else coordinates[left],
+        remarks=tuple(dict.fromkeys((*options.get("remarks", ()), *said, *settled.remarks))),
     )
 
 
-def _named(matrix: np.ndarray | pd.DataFrame, ids: Sequence[object] | None) -> tuple[np.ndarray, tuple[object, ...]]:
-    """Return links and identifiers; a frame's columns are brought into the order of its rows."""
-    if isinstance(matrix, pd.DataFrame):
-        rows, columns = list(matrix.index), list(matrix.columns)
-        differing = sorted({str(each) for each in rows} ^ {str(each) for each in columns})
-        if ids is None and differing:
-            raise DataError(
-                f"weights: rows and columns name different units: {listed(differing)}. Name the same in both."
-            )
-        if ids is None:
-            matrix = matrix.set_axis([str(each) for each in columns], axis=1)[[str(each) for each in rows]]
-            ids = rows
-        matrix = matrix.to_numpy(dtype=float)
-    links = np.array(matrix, dtype=float)
-    if links.ndim != 2 or links.shape[0] != links.shape[1]:
-        raise DataError(f"weights: the matrix has shape {links.shape}; it must be square, a row and a column a unit.")
-    if ids is None:
-        raise SpecError("weights: a matrix without names needs ids=, the identifier of each row.")
-    units = tuple(ids.tolist() if isinstance(ids, np.ndarray) else ids)
-    if len(units) != len(links):
-        raise DataError(f"weights: {len(units)} ids for a matrix of {len(links)} rows. Give one id a row.")
-    twice = [str(unit) for unit in dict.fromkeys(units) if units.count(unit) > 1]
-    if twice:
-        raise DataError(f"weights: ids that stand more than once: {listed(twice)}. Every unit needs its own.")
-    return links, units
-
-
-def _check(links: np.ndarray, units: tuple[object, ...]) -> None:
-    """Refuse entries that are no weights."""
-
-    def pairs(wrong: np.ndarray) -> str:
-        return listed(f"{units[i]} to {units[j]} ({links[i, j]:g})" for i, j in np.argwhere(wrong))
-
-    if not np.isfinite(links).all():
-        wrong = ~np.isfinite(links)
-        raise DataError(f"weights: {wrong.sum()} entries are missing or infinite: {pairs(wrong)}. Use 0 for no link.")
-    if (links < 0).any():
-        raise DataError(
-            f"weights: {(links < 0).sum()} entries are negative: {pairs(links < 0)}. Weights are 0 or more."
-        )
-    if np.diagonal(links).any():
-        wrong = np.diag(np.diagonal(links) != 0)
-        raise DataError(
-            f"weights: {wrong.sum()} units are neighbours of themselves: {pairs(wrong)}. The diagonal must be 0."
-        )
-
-
-def _empty_columns(links: np.ndarray, units: tuple[object, ...], policy: str) -> tuple[str, ...]:
-    empty = ~(links > 0).any(axis=0) & (links > 0).any(axis=1)
+def _nobodys(links: Links, labels: Sequence[str], policy: str) -> tuple[str, ...]:
+    """Refuse or note units that have neighbours and are nobody's neighbour."""
+    empty = np.asarray(~(links > 0).any(axis=0) & (links > 0).any(axis=1))
     if not empty.any():
         return ()
-    named = listed(str(units[i]) for i in np.flatnonzero(empty))
-    said = f"weights: {empty.sum()} units have neighbours but are nobody's neighbour: {named}"
+    said = f"{empty.sum()} units have neighbours but are nobody's: {picked(labels, empty)}"
     if policy == "refuse":
-        raise DataError(f"{said}. Mend their columns, or set empty_columns=keep if the links run one way.")
+        raise DataError(f"weights: {said}. Mend their columns, or set empty_columns=keep if the links run one way.")
     return (said,)
