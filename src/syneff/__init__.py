@@ -43,8 +43,12 @@ if TYPE_CHECKING:
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
     from syneff.spatial.connectivity import Connectivity as Connectivity
+    from syneff.spatial.diagnostics import SpatialDiagnostics as SpatialDiagnostics
+    from syneff.spatial.durbin import SpatialDurbin as SpatialDurbin
+    from syneff.spatial.lagrange import lm_tests as lm_tests
     from syneff.spatial.moran import SpatialDependence as SpatialDependence
     from syneff.spatial.moran import moran as moran
+    from syneff.spatial.random_effects import SpatialRandomEffects as SpatialRandomEffects
     from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
@@ -64,6 +68,9 @@ _HOMES = {
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
     "SpatialDependence": "syneff.spatial.moran",
+    "SpatialDiagnostics": "syneff.spatial.diagnostics",
+    "SpatialDurbin": "syneff.spatial.durbin",
+    "SpatialRandomEffects": "syneff.spatial.random_effects",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
@@ -75,6 +82,7 @@ _HOMES = {
     "metafrontier": "syneff.measure.metafrontier",
     "directional_distance": "syneff.measure.directional",
     "epsilon_based": "syneff.measure.epsilon_based",
+    "lm_tests": "syneff.spatial.lagrange",
     "luenberger": "syneff.measure.productivity",
     "malmquist_luenberger": "syneff.measure.productivity",
     "moran": "syneff.spatial.moran",

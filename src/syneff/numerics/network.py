@@ -60,8 +60,8 @@ class Network:
     def grid(self) -> Float[Array, " point"]:
         """Values between the bounds, ascending: evenly above -1, where spatial parameters are, and evenly below."""
         middle = jnp.maximum(self.lower, -1.0)
-        inner = middle + (self.upper - middle) * (jnp.arange(2 * GRID) + 0.5) / (2.0 * GRID)
-        outer = self.lower + (middle - self.lower) * (jnp.arange(GRID) + 0.5) / GRID
+        inner = middle + (self.upper - middle) * (jnp.arange(2 * GRID, dtype=float) + 0.5) / (2.0 * GRID)
+        outer = self.lower + (middle - self.lower) * (jnp.arange(GRID, dtype=float) + 0.5) / GRID
         return jnp.concatenate([outer, inner])
 
     def lag(self, values: Float[Array, "unit period *k"]) -> Float[Array, "unit period *k"]:
@@ -154,10 +154,10 @@ class Resolvent:
     def diagonal(self) -> Float[Array, " unit"]:
         """The diagonal of G."""
         if self.matrix is not None:
-            return jnp.diagonal(self.matrix)
+            return jnp.asarray(jnp.diagonal(self.matrix))
         return jnp.einsum("ij,j,ji->i", _known(self.network.vectors), self.factors, _known(self.network.inverse))
 
 
 def _known(part: Array | None) -> Array:
     assert part is not None
-    return part
+    return jnp.asarray(part)

@@ -13,7 +13,8 @@ import numpy as np
 
 from syneff.numerics.network import Network
 from syneff.numerics.spatial_fit import Cube, Fitted, Form, demean, fit_cube
-from syneff.numerics.spatial_likelihood import Moments, counts_of, kept_columns, maximise
+from syneff.numerics.spatial_likelihood import maximise
+from syneff.numerics.spatial_moments import Moments, counts_of, kept_columns
 from syneff.numerics.spatial_random import RandomFit
 from syneff.typing import Array, Bool, Float
 

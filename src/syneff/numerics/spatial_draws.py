@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from syneff.numerics.network import Network
 from syneff.numerics.spatial_fit import Cube, Form, column_sizes, demean, information_of, kept_parameters, method_counts
 from syneff.numerics.spatial_information import invert
-from syneff.numerics.spatial_likelihood import Moments, SpatialFit, kept_columns, maximise
+from syneff.numerics.spatial_likelihood import SpatialFit, maximise
+from syneff.numerics.spatial_moments import Moments, kept_columns
 from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
 
 

@@ -17,14 +17,8 @@ from syneff.numerics.spatial_information import (
     traces_of,
     unit_scores,
 )
-from syneff.numerics.spatial_likelihood import (
-    Counts,
-    Moments,
-    SpatialFit,
-    counts_of,
-    kept_columns,
-    maximise,
-)
+from syneff.numerics.spatial_likelihood import SpatialFit, maximise
+from syneff.numerics.spatial_moments import Counts, Moments, counts_of, kept_columns
 from syneff.typing import Array, Bool, Float, Int, UnitPeriod, UnitPeriodK
 
 

@@ -1,7 +1,7 @@
 r"""Covariances of spatial panel models: expected and observed information, and the sandwich of scores by unit.
 
-With :math:`\theta = (\beta, \rho, \lambda, \sigma^2)`, resolvents *G* at :math:`\rho` and *H* at :math:`\lambda`, filtered columns
-:math:`\tilde Z = B Z` and the signal :math:`g = B G Z \beta`, all net of effects, the expected information is
+With :math:`\theta = (\beta, \rho, \lambda, \sigma^2)`, resolvents *G* at :math:`\rho` and *H* at :math:`\lambda`, filtered
+columns :math:`\tilde Z = B Z` and the signal :math:`g = B G Z \beta`, all net of effects, the expected information is
 
 .. math::
 
@@ -23,7 +23,8 @@ import jax.numpy as jnp
 
 from syneff.numerics.least_squares import sweep
 from syneff.numerics.network import Network, Resolvent
-from syneff.numerics.spatial_likelihood import Counts, Moments, SpatialFit, log_determinants
+from syneff.numerics.spatial_likelihood import SpatialFit
+from syneff.numerics.spatial_moments import Counts, Moments, log_determinants
 from syneff.typing import Array, Bool, Float, UnitPeriod, UnitPeriodK
 
 PIVOT = 1e-13

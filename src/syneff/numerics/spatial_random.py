@@ -9,7 +9,7 @@ With :math:`\phi^2 = \sigma^2 / (T \sigma_\mu^2 + \sigma^2)` and variables :math
     \hat\sigma^2 = SSR^\circ / NT .
 
 Cross products of the transformed columns are those within units plus :math:`\phi^2` times those between, so the data are gone
-through once. Period effects are fixed; under Lee and Yu's transformation of them *N* becomes *N* - 1 and ``T ln(1 - rho)`` goes.
+through once. Period effects are fixed; Lee and Yu's transformation of them makes *N* - 1 of *N*, and ``T ln(1 - rho)`` goes.
 
 References
 ----------
@@ -26,20 +26,19 @@ import jax.numpy as jnp
 from syneff.numerics.network import Network
 from syneff.numerics.spatial_fit import Cube, Form, demean, method_counts
 from syneff.numerics.spatial_information import corrected_diagonal, invert
-from syneff.numerics.spatial_likelihood import (
+from syneff.numerics.spatial_likelihood import SpatialFit
+from syneff.numerics.spatial_moments import (
     AT_BOUND,
     Counts,
     Products,
-    Second,
-    SpatialFit,
     is_at_bound,
     kept_columns,
     lag_is_known,
     log_determinants,
-    maximise_pair,
     residual_products,
     squares_at,
 )
+from syneff.numerics.spatial_search import Second, maximise_pair
 from syneff.typing import Array, Bool, Float, UnitPeriodK
 
 SMALLEST = 1e-4
@@ -67,10 +66,10 @@ class RandomFit:
     """
 
     fit: SpatialFit
-    phi: Float[Array, ""]
-    bread: Float[Array, "parameter parameter"]
-    scores: Float[Array, "unit parameter"]
-    kept: Bool[Array, " parameter"]
+    phi: Float[Array, "*batch"]
+    bread: Float[Array, "*batch parameter parameter"]
+    scores: Float[Array, "*batch unit parameter"]
+    kept: Bool[Array, "*batch parameter"]
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["within", "between", "kept"], meta_fields=[])
@@ -101,7 +100,7 @@ def fit_random(cube: Cube, network: Network, form: Form, has: Bool[Array, " k"] 
     has
         ``[k]``: the columns that the model has; all if None.
     """
-    inside, k = cube.inside, cube.columns.shape[2]
+    inside = cube.inside
     periods = inside.max(0).sum()
     raw = jnp.concatenate([cube.columns, cube.outcome[:, :, None], network.lag(cube.outcome)[:, :, None]], axis=2)
     net = demean(raw, inside, form.effects) if form.effects else raw * inside[:, :, None]

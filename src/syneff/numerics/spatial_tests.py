@@ -8,8 +8,8 @@ With residuals *e*, :math:`s^2 = e'e / NT`, :math:`T_W = T \operatorname{tr}(WW 
     LM_{lag} = v^2 / J, \quad LM_{err} = u^2 / T_W, \quad
     RLM_{lag} = \frac{(v - u)^2}{J - T_W}, \quad RLM_{err} = \frac{(u - v T_W / J)^2}{T_W (1 - T_W / J)} .
 
-:math:`LM_{lag} + RLM_{err} = LM_{err} + RLM_{lag}`, which is the joint test of both. Debarsy and Ertur's versions for unit effects
-count T - 1 periods.
+:math:`LM_{lag} + RLM_{err} = LM_{err} + RLM_{lag}`, which is the joint test of both. Debarsy and Ertur's versions for unit
+effects count T - 1 periods.
 
 References
 ----------

@@ -26,10 +26,10 @@ def check_sample(panel: Panel, weights: np.ndarray, rows: np.ndarray) -> None:
     DataError
         Naming units and periods.
     """
-    inside = weights > 0
+    inside = np.greater(weights, 0.0)
     periods = inside.any(axis=0)
     gaps = np.zeros(inside.shape, dtype=bool)
-    gaps[rows] = ~inside[rows] & periods[None, :]
+    gaps[rows] = ~inside[rows, :] & periods[None, :]
     if gaps.any() or not periods.any():
         named = [
             f"{panel.names[unit]} ({', '.join(str(panel.periods[t]) for t in np.flatnonzero(gaps[unit])[:3])}"

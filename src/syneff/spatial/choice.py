@@ -1,7 +1,7 @@
 """A decision tree over the tests of a spatial panel: which model they support, in sentences.
 
-The order is Elhorst's (2010): Lagrange multipliers of the regression say whether there is dependence at all; the Durbin model is
-kept unless it reduces to a lag or an error model that the robust multipliers point to as well; likelihood ratios say which
+The order is Elhorst's (2010): Lagrange multipliers of the regression say whether there is dependence at all; the Durbin model
+is kept unless it reduces to a lag or an error model that the robust multipliers point to as well; likelihood ratios say which
 effects belong in it, Hausman's test whether unit effects are fixed.
 
 References

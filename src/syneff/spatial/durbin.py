@@ -110,8 +110,9 @@ class SpatialDurbin(Estimator):
             )
 
     def _check_weights(self) -> None:
-        if not isinstance(self.weights, Weights) and not callable(self.weights):
-            several = isinstance(self.weights, Sequence | Mapping) or np.ndim(self.weights) > 2
+        given: object = self.weights
+        if not isinstance(given, Weights) and not callable(given):
+            several = isinstance(given, Sequence | Mapping) or np.asarray(given).ndim > 2
             reason = (
                 "W that changes over time is refused: demeaning would no longer commute with it, and the likelihood's "
                 "determinant, effects and tests hold for one W. "
@@ -119,7 +120,7 @@ class SpatialDurbin(Estimator):
                 else ""
             )
             raise SpecError(
-                f"SpatialDurbin: weights are a {type(self.weights).__name__}. {reason}Give one Weights, e.g. "
+                f"SpatialDurbin: weights are a {type(given).__name__}. {reason}Give one Weights, e.g. "
                 "Weights.from_dense(matrix, ids=units)."
             )
 

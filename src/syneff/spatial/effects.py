@@ -1,8 +1,9 @@
 r"""Effects of a spatial model beyond their averages: by order of neighbour, by unit, by distance; simulated errors.
 
-The effects of regressor *r* are a matrix, :math:`S = R (\beta_r I + \theta_r W)` with :math:`R = I + \rho W + \rho^2 W^2 + \dots`:
-element *ij* is what a unit more in *j* does to the outcome of *i*. Its average diagonal is the direct effect and its average
-off-diagonal row sum the indirect one (`syneff.numerics.spatial_effects`); here the same matrix is cut in other ways.
+The effects of regressor *r* are a matrix, :math:`S = R (\beta_r I + \theta_r W)` with
+:math:`R = I + \rho W + \rho^2 W^2 + ...`: element *ij* is what a unit more in *j* does to the outcome
+of *i*. Its average diagonal is the direct effect and its average off-diagonal row sum the indirect one
+(`syneff.numerics.spatial_effects`); here the same matrix is cut in other ways.
 
 The partition by order takes the series apart; it converges slowly where :math:`|\rho|` is large, so the last row holds what is
 left. Feedback through neighbours is part of the direct effects of orders 2 and more.
@@ -264,7 +265,7 @@ def _with_slopes(
 
 
 def _errors(slopes: Float[np.ndarray, "3 *piece"], cov: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "*piece"]:
-    return np.sqrt(np.maximum(np.einsum("i...,ij,j...->...", slopes, cov, slopes), 0.0))
+    return np.asarray(np.sqrt(np.maximum(np.einsum("i...,ij,j...->...", slopes, cov, slopes), 0.0)))
 
 
 def _powers(weights: Weights, highest: int) -> tuple[np.ndarray, np.ndarray]:
@@ -283,4 +284,4 @@ def _edges(farthest: float) -> np.ndarray:
     least = farthest / BANDS
     power = 10.0 ** np.floor(np.log10(least))
     step = next(power * each for each in (1.0, 2.0, 5.0, 10.0) if power * each >= least)
-    return step * np.arange(1, int(np.ceil(farthest / step)) + 1)
+    return np.asarray(step * np.arange(1, int(np.ceil(farthest / step)) + 1))

@@ -15,14 +15,12 @@ def chi_squared(name: str, statistic: float, dof: float) -> Test:
     """Return a test whose statistic is chi-squared under the null; NaN without degrees of freedom."""
     found = dof > 0 and np.isfinite(statistic)
     p_value = float(stats.chi2.sf(statistic, dof)) if found else np.nan
-    numbers = (statistic if found else np.nan, dof, np.inf, p_value)
-    return Test(*(jnp.asarray(float(each)) for each in numbers), name)
+    return _test(name, (statistic if found else np.nan, dof, np.inf, p_value))
 
 
 def standard_normal(name: str, statistic: float) -> Test:
     """Return a two-sided test whose statistic is standard normal under the null."""
-    numbers = (statistic, np.nan, np.nan, 2.0 * float(stats.norm.sf(abs(statistic))))
-    return Test(*(jnp.asarray(each) for each in numbers), name)
+    return _test(name, (statistic, np.nan, np.nan, 2.0 * float(stats.norm.sf(abs(statistic)))))
 
 
 def wald(
@@ -55,3 +53,8 @@ def wald(
     usable = np.abs(eigenvalues) > RANK
     projected = (vectors.T @ (values / scale))[usable]
     return chi_squared(name, float((projected**2 / eigenvalues[usable]).sum()), float(usable.sum()))
+
+
+def _test(name: str, numbers: tuple[float, float, float, float]) -> Test:
+    statistic, dof, denominator, p_value = (jnp.asarray(float(each)) for each in numbers)
+    return Test(statistic, dof, denominator, p_value, name)
