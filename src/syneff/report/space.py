@@ -131,8 +131,8 @@ def rings_figure(cell: Cell) -> Figure | None:
     if "rings" not in cell.details:
         return None
     outcome = cell.label(str(cell.frame["outcome"].iloc[0]))
-    remarks = ["synthetic panel"] if cell.synthetic else []
-    return drawing.by_distance(cell.details["rings"], effect=f"Effect on {outcome}", remarks=remarks)
+    remarks = [*(["synthetic panel"] if cell.synthetic else []), f"outcome: {outcome}"]
+    return drawing.by_distance(cell.details["rings"], effect="Effect", remarks=remarks)
 
 
 def _remarks(cell: Cell) -> list[str]:

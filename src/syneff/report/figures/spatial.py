@@ -113,7 +113,7 @@ def cluster_map(frame: pd.DataFrame, *, level: float = 0.05, remarks: Sequence[s
     if known.empty:
         return None
     with matplotlib.rc_context(settings()):
-        figure, panels = _panels(known["period"].unique(), height=2.1)
+        figure, panels = _panels(known["period"].unique(), height=1.6)
         for axes, (period, own) in zip(panels, known.groupby("period"), strict=False):
             axes.plot(own["lon"], own["lat"], "o", ms=1.6, mfc=FAINT, mec=FAINT)
             marked = _clusters(axes, own.rename(columns={"lon": "x", "lat": "y"}), level)
@@ -215,9 +215,10 @@ def _key(figure: Figure, panels: list[Axes], level: float, remarks: Sequence[str
     for word, look in QUADRANTS.values():
         panels[0].plot([], [], linestyle="none", ms=4.5, mew=0.9, label=word, **look)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4, handletextpad=0.2, columnspacing=1.2)
     said = " · ".join([*remarks, f"marked: adjusted p < {level:g}"])
-    figure.suptitle(said, x=0.99, ha="right", fontsize=9.5, color=GREY)
+    spread: dict[str, Any] = {"ncols": 4, "handletextpad": 0.2, "columnspacing": 1.2, "alignment": "left"}
+    legend = figure.legend(handles, labels, loc="outside upper left", title=said, title_fontsize=9.5, **spread)
+    legend.get_title().set_color(GREY)
 
 
 def _blank(axes: Axes, latitudes: pd.Series) -> None:
