@@ -163,6 +163,11 @@ def test_local_p_values_are_adjusted_by_the_rule_of_benjamini_and_hochberg(found
     np.testing.assert_allclose(np.sort(local["p_adjusted"]), np.minimum(stepped, 1.0), rtol=1e-12)
 
 
+def test_draws_too_few_for_single_places_are_remarked_on(panel, weights, found):
+    assert any("199 draws are few: adjusted for 20 units" in note and "draws=400" in note for note in found.notes)
+    assert not any("draws are few" in note for note in moran(panel, "y", weights, draws=400).notes)
+
+
 def test_a_seed_gives_the_same_draws_and_another_seed_others(panel, weights, found):
     again, other = (moran(panel, "y", weights, draws=199, seed=seed) for seed in (3, 4))
     name = "moran_p_permutation"

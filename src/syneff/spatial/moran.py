@@ -24,6 +24,7 @@ from syneff.spatial.weights import MakeWeights, Weights, weights_of
 from syneff.typing import Key
 
 STATISTICS = ("moran", "geary")
+LEVEL = 0.05
 FEWEST = 4
 """Units that the variance under randomisation needs at least."""
 
@@ -51,7 +52,7 @@ class SpatialDependence:
     variable: str
     weights: Weights | MakeWeights
     statistic: str = "moran"
-    draws: int = 999
+    draws: int = 9999
     alternative: str = "two_sided"
     local: bool = True
 
@@ -59,7 +60,7 @@ class SpatialDependence:
         one_of("estimator.statistic", self.statistic, STATISTICS)
         one_of("estimator.alternative", self.alternative, ALTERNATIVES)
         if self.draws < 0:
-            raise SpecError(f"estimator.draws={self.draws} is negative. Give 0 for no permutations, or e.g. 999.")
+            raise SpecError(f"estimator.draws={self.draws} is negative. Give 0 for no permutations, or e.g. 9999.")
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Return the statistic of each period.
@@ -95,7 +96,8 @@ class SpatialDependence:
             details["local"] = places.sort_values("period", kind="stable", ignore_index=True)
         pooled = sections[0].pooled if len(sections) == 1 and self.draws else None
         notes = dict.fromkeys(note for part, _ in alike for note in part.notes)
-        return self._result(table, details, pooled, (*notes, *_said(panel, table, self.variable)))
+        said = (*notes, *_said(panel, table, self.variable), *self._resolution(table))
+        return self._result(table, details, pooled, said)
 
     def _section(self, panel: Panel, weights: Weights, columns: np.ndarray, key: Key) -> "_Section":
         """Measure the periods that have the same units."""
@@ -113,6 +115,16 @@ class SpatialDependence:
             table[f"{name}_p_normal"] = null.p_value(self.alternative, falling=name == "geary")
         pooled = None if drawn is None else _pooled(table, self.statistic, drawn, self.alternative)
         return _Section(table, local_table(weights, values, periods, drawn, alternative=self.alternative), pooled)
+
+    def _resolution(self, table: pd.DataFrame) -> tuple[str, ...]:
+        """Warn where so few draws are compared that no single place can be significant after adjustment."""
+        units = int(table["units"].max())
+        if not (self.local and self.draws) or units / (1 + self.draws) < LEVEL:
+            return ()
+        return (
+            f"{self.draws} draws are few: adjusted for {units} units a single place cannot have a p-value below "
+            f"{units / (1 + self.draws):.2g}; estimator.draws={int(units / LEVEL)} or more can show it at {LEVEL:g}",
+        )
 
     def _result(
         self, table: pd.DataFrame, details: dict[str, pd.DataFrame], pooled: Test | None, notes: tuple[str, ...]
@@ -145,7 +157,7 @@ def moran(
     variable: str,
     weights: Weights | MakeWeights,
     *,
-    draws: int = 999,
+    draws: int = 9999,
     alternative: str = "two_sided",
     seed: int = 0,
 ) -> Estimate:
