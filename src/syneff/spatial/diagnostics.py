@@ -85,8 +85,8 @@ class SpatialDiagnostics:
         Returns
         -------
         Estimate
-            The model's own, with the tests of this module, the direct log-likelihoods of all models compared in `stats`, and
-            in its notes the model that the tests support.
+            The model's own, with the tests of this module, the direct log-likelihoods of all models compared in `stats`, the
+            treatment's terms by every method in the detail ``methods``, and in its notes the model that the tests support.
         """
         weights = weights_of(panel, self.model.weights)
         model = replace(self.model, weights=weights)
@@ -94,13 +94,32 @@ class SpatialDiagnostics:
         found = jax.tree.map(np.asarray, _diagnose(model, model.design_with(panel, weights)))
         tests, notes = self._tests(model, found, actual)
         likelihoods = {name: jnp.asarray(value) for name, value in found.items() if name.startswith("log_likelihood_")}
+        frames = {**actual.details, "methods": self._methods(panel, model, weights, actual)}
         said = supported({test.name: test for test in tests}, model.form.effects, self.level)
         return replace(
             actual,
             tests=(*actual.tests, *tests),
             stats={**actual.stats, **likelihoods},
+            details=frames,
             notes=(*actual.notes, *notes, *said),
         )
+
+    def _methods(self, panel: Panel, model: SpatialDurbin, weights: Weights, actual: Estimate) -> pd.DataFrame:
+        """Return the treatment's terms and rho by every method that the weights allow."""
+        name = model.spec.treatment
+        frames = []
+        for method in METHODS:
+            if method == model.method:
+                estimate = actual
+            elif method == "direct" or "period" not in model.spec.effects or weights.row_standardised:
+                other = replace(model, method=method)
+                estimate = jit_fit(other, other.design_with(panel, weights))
+            else:
+                continue
+            wanted = [name, f"W_{name}", "rho", "lambda", *(f"{kind}:{name}" for kind in KINDS)]
+            rows = estimate.frame()
+            frames.append(rows.loc[rows["term"].isin(wanted), ["term", "estimate", "std_error"]].assign(method=method))
+        return pd.concat(frames, ignore_index=True)
 
     def _tests(self, model: SpatialDurbin, found: Found, actual: Estimate) -> tuple[tuple[Test, ...], tuple[str, ...]]:
         units, periods = float(actual.n_units), float(actual.n_periods)
