@@ -323,7 +323,6 @@ def test_a_parameter_at_its_bound_is_flagged_and_told():
         ({"durbin": ("x",), "model": "sar"}, "belongs to slx, sdm and sdem"),
         ({"durbin": ()}, "must name some regressors"),
         ({"weights": [weights(), weights()]}, "changes over time is refused"),
-        ({"weights": np.eye(3)}, "weights are a ndarray"),
         ({"spec": Spec("y", "treat", ("x",), covariance="HC1")}, "belongs to least squares"),
         ({"spec": Spec("y", "treat", ("x",), instruments=("z",))}, "no instruments"),
         ({"spec": Spec("y", "treat", ("W_treat",))}, "'W_treat', which is a regressor too"),

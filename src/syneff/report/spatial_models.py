@@ -111,9 +111,10 @@ def _methods(cells: Sequence[Cell]) -> tuple[Line, ...]:
 def _tests(cells: Sequence[Cell], paper: pd.DataFrame) -> tuple[Line, ...]:
     lines = []
     for name, label in TESTS.items():
-        own = [cell.tests.set_index("term") for cell in cells]
-        rows = [frame.loc[name] if name in frame.index else None for frame in own]
-        texts = tuple("" if row is None else f"{row['statistic']:.2f}{stars(float(row['p_value']))}" for row in rows)
+        rows = [cell.tests[cell.tests["term"] == name] for cell in cells]
+        texts = tuple(
+            f"{row['statistic'].iloc[0]:.2f}{stars(row['p_value'].iloc[0])}" if len(row) else "" for row in rows
+        )
         if any(texts):
             lines.append(Line(name, label, "statistic", texts))
             printed = [paper[(paper["cell"] == cell.name) & (paper["term"] == name)]["estimate"] for cell in cells]

@@ -27,22 +27,24 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 from syneff.errors import SpecError, one_of
-from syneff.models.base import Estimate, Test
+from syneff.models.base import Estimate, Test, jit_fit
 from syneff.numerics.network import Network
 from syneff.numerics.spatial_comparisons import contrast, error_log_likelihood, lag_log_likelihoods
+from syneff.numerics.spatial_effects import KINDS
 from syneff.numerics.spatial_fit import Cube, Fitted, Form, fit_cube, sandwich
 from syneff.numerics.spatial_random import fit_random
 from syneff.numerics.spatial_tests import lagrange_multipliers, pesaran_cd
 from syneff.panel.panel import Panel
 from syneff.spatial.choice import supported
 from syneff.spatial.design import SpatialDesign, cube_of, network_in
-from syneff.spatial.durbin import EFFECTS, SpatialDurbin
+from syneff.spatial.durbin import EFFECTS, METHODS, SpatialDurbin
 from syneff.spatial.hypotheses import chi_squared, standard_normal, wald
 from syneff.spatial.lagrange import lm_rows
 from syneff.spatial.layout import Layout
-from syneff.spatial.weights import weights_of
+from syneff.spatial.weights import Weights
 from syneff.typing import Array
 
 HAUSMAN = ("robust", "classic")
@@ -88,7 +90,7 @@ class SpatialDiagnostics:
             The model's own, with the tests of this module, the direct log-likelihoods of all models compared in `stats`, the
             treatment's terms by every method in the detail ``methods``, and in its notes the model that the tests support.
         """
-        weights = weights_of(panel, self.model.weights)
+        weights = self.model.weights_for(panel)
         model = replace(self.model, weights=weights)
         actual = model.estimate(panel, seed=seed, name=name)
         found = jax.tree.map(np.asarray, _diagnose(model, model.design_with(panel, weights)))

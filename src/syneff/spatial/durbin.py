@@ -26,7 +26,7 @@ in them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ class SpatialDurbin(Estimator):
     spec
         The specification, by names; its effects are "unit", "period", both or none.
     weights
-        W, or a function that makes it from the panel. Estimators that differ in W alone are equal, and share a compilation:
+        W, or a function that makes it from the panel; one for each period is refused, with the reason. Estimators that differ in W alone are equal, and share a compilation:
         W travels with the design.
     model
         One of `MODELS`.
@@ -81,7 +81,7 @@ class SpatialDurbin(Estimator):
     """
 
     spec: Spec
-    weights: Weights | MakeWeights = field(compare=False)
+    weights: Weights | MakeWeights | Sequence[Weights] = field(compare=False)
     model: str = "sdm"
     method: str = "lee_yu"
     durbin: tuple[str, ...] | None = None
@@ -162,6 +162,10 @@ class SpatialDurbin(Estimator):
         effects = tuple(each for each in EFFECTS if each in self.spec.effects)
         return Form(lagged, filtered, effects, self.method, self.covariance)
 
+    def weights_for(self, panel: Panel) -> Weights:
+        """Return W for a panel's sample."""
+        return weights_of(panel, cast(Weights | MakeWeights, self.weights))
+
     def design(self, panel: Panel) -> SpatialDesign:
         """Turn names into arrays, and place W on them.
 
@@ -172,7 +176,7 @@ class SpatialDurbin(Estimator):
         SpecError
             If Lee and Yu's transformation is asked for and W does not allow it (units are named).
         """
-        return self.design_with(panel, weights_of(panel, self.weights))
+        return self.design_with(panel, self.weights_for(panel))
 
     def design_with(self, panel: Panel, weights: Weights) -> SpatialDesign:
         """Turn names into arrays, with weights that belong to the panel."""
@@ -231,7 +235,7 @@ class SpatialDurbin(Estimator):
             With effects by order of neighbour, by unit and, where units have coordinates, by distance in `details`.
         """
         require_float64()
-        weights = weights_of(panel, self.weights)
+        weights = self.weights_for(panel)
         estimate = jit_fit(self, self.design_with(panel, weights))
         return self.finish(panel, weights, estimate, seed=seed, name=name)
 
