@@ -86,6 +86,18 @@ def test_estimates_are_those_of_the_oracle(panel, weights, expected, key):
             np.testing.assert_allclose(estimate.std_error[at], effects[f"se_{kind}"], atol=ERROR, rtol=0)
 
 
+def test_simulated_errors_are_close_to_those_of_the_delta_method(panel, weights):
+    """rho is known to .035 here, so that effects are nearly linear in it over the draws."""
+    delta = fit(panel, weights, "SDM|both|leeyu")
+    simulated = se.SpatialDurbin(spec(), weights=weights, simulations=4000).estimate(panel, seed=1)
+    np.testing.assert_array_equal(simulated.coef, delta.coef)
+    np.testing.assert_array_equal(simulated.std_error[:5], delta.std_error[:5])
+    ratio = np.asarray(simulated.std_error[5:] / delta.std_error[5:])
+    assert (np.abs(ratio - 1) > 1e-6).all()
+    np.testing.assert_allclose(ratio, 1.0, atol=0.05)
+    assert "of effects from 4,000 draws" in " ".join(simulated.notes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [*QUICK[:2], *SLOW])
 def test_observed_information_is_that_of_the_oracle(panel, weights, expected, key):

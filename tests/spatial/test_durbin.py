@@ -188,17 +188,6 @@ def test_details_add_up(estimate):
     assert last["std_error"] == pytest.approx(float(estimate.std_error[place]), rel=1e-10)
 
 
-def test_simulated_errors_are_close_to_those_of_the_delta_method(estimate):
-    simulated = SpatialDurbin(SPEC, weights=weights(), simulations=4000).estimate(PANEL, seed=1)
-    np.testing.assert_allclose(simulated.coef, estimate.coef)
-    np.testing.assert_allclose(simulated.std_error[:5], estimate.std_error[:5])
-    ratio = np.asarray(simulated.std_error[5:] / estimate.std_error[5:])
-    assert (np.abs(ratio - 1) > 1e-6).all()
-    # Effects are convex in rho, so draws of it far out fatten the tails in so small a sample.
-    np.testing.assert_allclose(ratio, 1.0, atol=0.25)
-    assert "of effects from 4,000 draws" in " ".join(simulated.notes)
-
-
 def test_units_may_stand_in_any_order(estimate):
     order = np.random.default_rng(2).permutation(UNITS)
     shuffled = Weights.from_dense(links()[np.ix_(order, order)], ids=[f"c{unit}" for unit in order])
@@ -258,7 +247,7 @@ def test_a_batch_is_a_loop():
         alone = one(LEE_YU.with_treatment(design, treatment)).of_terms(together.names)
         np.testing.assert_allclose(together.coef[at], alone.coef, atol=1e-8)
         np.testing.assert_allclose(together.cov[at], alone.cov, atol=1e-8)
-    outcomes = design.outcome + jnp.asarray(rng.normal(size=(3, UNITS, PERIODS)))
+    outcomes = design.outcome[None] + jnp.asarray(rng.normal(size=(3, UNITS, PERIODS)))
     found = jax.jit(LEE_YU.fit_outcomes)(design, outcomes)
     for at, outcome in enumerate(outcomes):
         np.testing.assert_allclose(found.coef[at], one(replace(design, outcome=outcome)).coef, atol=1e-8)

@@ -86,7 +86,7 @@ class SpatialDurbin(Estimator):
     method: str = "lee_yu"
     durbin: tuple[str, ...] | None = None
     covariance: str = "expected"
-    simulations: int = 0
+    simulations: int = field(default=0, compare=False)
     linear: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
