@@ -65,8 +65,8 @@ class SpatialDurbin(Estimator):
     spec
         The specification, by names; its effects are "unit", "period", both or none.
     weights
-        W, or a function that makes it from the panel; one for each period is refused, with the reason. Estimators that differ in W alone are equal, and share a compilation:
-        W travels with the design.
+        W, or a function that makes it from the panel; one for each period is refused, with the reason. Estimators that differ
+        in W alone are equal, and share a compilation: W travels with the design.
     model
         One of `MODELS`.
     method
