@@ -100,6 +100,8 @@ def test_the_choice_of_effects():
     assert any(note.startswith("unit effects are needed") for note in fixed)
     assert any(note.startswith("unit effects must be fixed") for note in fixed)
     assert not any("random" in note for note in supported(given_tests(hausman=0.5), ("period",), 0.05))
+    unknown = {**given_tests(), "hausman": chi_squared("hausman", np.nan, 0.0)}
+    assert not any("random" in note for note in supported(unknown, ("unit", "period"), 0.05))
 
 
 def test_options_that_are_refused():

@@ -300,6 +300,8 @@ def test_a_parameter_at_its_bound_is_flagged_and_told():
     estimate = LEE_YU.estimate(PANEL.assign({"y": y}))
     assert int(estimate.status) == Status.AT_BOUND
     assert any("at its bound (" in note for note in estimate.notes)
+    assert np.isnan(value(estimate, "total:treat"))
+    assert not estimate.details
 
 
 @pytest.mark.parametrize(

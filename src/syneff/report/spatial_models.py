@@ -113,7 +113,8 @@ def _tests(cells: Sequence[Cell], paper: pd.DataFrame) -> tuple[Line, ...]:
     for name, label in TESTS.items():
         rows = [cell.tests[cell.tests["term"] == name] for cell in cells]
         texts = tuple(
-            f"{row['statistic'].iloc[0]:.2f}{stars(row['p_value'].iloc[0])}" if len(row) else "" for row in rows
+            f"{row['statistic'].iloc[0]:.2f}{stars(row['p_value'].iloc[0])}" if row["statistic"].notna().any() else ""
+            for row in rows
         )
         if any(texts):
             lines.append(Line(name, label, "statistic", texts))

@@ -11,6 +11,8 @@ Elhorst, J. P. (2010). Spatial Economic Analysis 5, 9-28. https://doi.org/10.108
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from syneff.models.base import Test
 
 
@@ -20,13 +22,14 @@ def supported(tests: Mapping[str, Test], effects: tuple[str, ...], level: float)
     Parameters
     ----------
     tests
-        Tests by name; those that are not there say nothing.
+        Tests by name; those that are not there, or are NaN, say nothing.
     effects
         The effects of the model that was tested.
     level
         Level of each test.
     """
-    rejects = {name: float(test.pvalue) < level for name, test in tests.items()}
+    known = {name: float(test.pvalue) for name, test in tests.items() if np.isfinite(float(test.pvalue))}
+    rejects = {name: p_value < level for name, p_value in known.items()}
     said = [f"which model ({level:.0%} level): {_dependence(tests, rejects)}"]
     for name, absent, other in (("lr_both_unit", "period", "unit"), ("lr_both_period", "unit", "period")):
         if name in rejects:
@@ -34,7 +37,7 @@ def supported(tests: Mapping[str, Test], effects: tuple[str, ...], level: float)
             said.append(f"{absent} effects {verdict} ({_shown(tests[name])})")
     if "hausman" in rejects and "unit" in effects:
         verdict = "unit effects must be fixed" if rejects["hausman"] else "random unit effects are not rejected"
-        mundlak = f", {_shown(tests['mundlak'])}" if "mundlak" in tests else ""
+        mundlak = f", {_shown(tests['mundlak'])}" if "mundlak" in rejects else ""
         said.append(f"{verdict} ({_shown(tests['hausman'])}{mundlak})")
     return tuple(said)
 

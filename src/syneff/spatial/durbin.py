@@ -287,7 +287,7 @@ class SpatialDurbin(Estimator):
         if int(estimate.status) == Status.AT_BOUND:
             low, high = (float(estimate.stats[each]) for each in ("bound_low", "bound_high"))
             said.append(
-                f"a spatial parameter is at its bound ({low:.4g} to {high:.4g}): its standard error means nothing. "
+                f"a spatial parameter is at its bound ({low:.4g} to {high:.4g}): it has no standard error, effects no value. "
                 "Compare other weights, or drop them where every unit is nearly everyone's neighbour"
             )
         omitted = [name for name, coef in zip(estimate.names, np.asarray(estimate.coef), strict=True) if np.isnan(coef)]
@@ -295,7 +295,8 @@ class SpatialDurbin(Estimator):
         if coefficients:
             said.append(f"omitted because of collinearity: {', '.join(coefficients)}")
         known = np.isfinite(np.asarray(estimate.coef))
-        if known.any() and not np.isfinite(np.asarray(estimate.std_error)[known]).all():
+        told = int(estimate.status) == Status.AT_BOUND or np.isfinite(np.asarray(estimate.std_error)[known]).all()
+        if not told:
             said.append(
                 "no standard errors: the information is singular, so these weights and effects do not identify the model "
                 "(every unit of a group being everyone's neighbour is such a case)"

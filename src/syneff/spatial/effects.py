@@ -52,9 +52,9 @@ def details_of(
     coordinates
         The traits that hold latitude and longitude; without them there is no frame by distance.
     """
-    if not layout.has_effects or not np.isfinite(_parameters(estimate, layout, layout.regressors[0])[0]).all():
-        return {}
     treatment = layout.regressors[0]
+    if not layout.has_effects or not np.isfinite(float(estimate.coef[estimate.names.index(f"total:{treatment}")])):
+        return {}
     frames = {
         "effects_by_order": effects_by_order(estimate, layout, weights),
         "effects_by_unit": effects_by_unit(estimate, layout, weights, treatment),

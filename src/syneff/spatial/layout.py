@@ -100,6 +100,7 @@ class Layout:
         kept = jnp.concatenate([fit.kept, jnp.stack([told, jnp.ones((), bool)])])
         slopes, names = jnp.eye(k + 2), (*coefficients, *self.spatial)
         if self.has_effects:
+            # At a bound of rho effects have no finite value.
             effects, by = average_effects(fit.coef, own, lags, multipliers(network, fit.rho))
             places += range(k + 2, k + 2 + effects.shape[0])
             values, slopes = (
@@ -107,7 +108,7 @@ class Layout:
                 jnp.concatenate([slopes, jnp.pad(by, ((0, 0), (0, 1)))]),
             )
             known = (own + lags) @ (~fit.kept).astype(float) == 0
-            kept = jnp.concatenate([kept, jnp.tile(known & told, len(KINDS))])
+            kept = jnp.concatenate([kept, jnp.tile(known & told & ~fit.at_bound, len(KINDS))])
             names = (*names, *(f"{kind}:{name}" for kind in KINDS for name in shown))
         chosen = np.asarray(places)
         values, slopes, kept = values[chosen], slopes[chosen], kept[chosen]

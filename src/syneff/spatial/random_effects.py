@@ -131,7 +131,7 @@ class SpatialRandomEffects(Estimator):
             said.append(
                 "units do not differ beyond their errors (phi is 1): random effects are none"
                 if phi > 0.999
-                else "a spatial parameter is at its bound: its standard error means nothing"
+                else "a spatial parameter is at its bound: it has no standard error, effects no value"
             )
         omitted = [term for term in self.layout.coefficients if jnp.isnan(estimate.coef[estimate.names.index(term)])]
         if omitted:
