@@ -22,10 +22,18 @@ MODELS = {"SAR": "sar", "SEM": "sem", "SDM": "sdm"}
 EFFECTS = {"none": (), "ind": ("unit",), "time": ("period",), "both": ("unit", "period")}
 METHODS = {"direct": "direct", "leeyu": "lee_yu", "biascorr": "bias_corrected"}
 # Each is a compilation: the others run where slow tests do.
-QUICK = ("SDM|both|direct", "SDM|both|leeyu", "SEM|both|leeyu", "SAR|both|biascorr")
+QUICK = ("SDM|both|direct", "SDM|both|leeyu", "SEM|both|leeyu")
 SLOW = (
     *("SDM|both|biascorr", "SDM|ind|direct", "SDM|ind|leeyu", "SDM|time|direct", "SDM|time|leeyu"),
-    *("SAR|both|direct", "SAR|both|leeyu", "SAR|ind|direct", "SAR|ind|leeyu", "SAR|time|direct", "SAR|time|leeyu"),
+    *(
+        "SAR|both|direct",
+        "SAR|both|biascorr",
+        "SAR|both|leeyu",
+        "SAR|ind|direct",
+        "SAR|ind|leeyu",
+        "SAR|time|direct",
+        "SAR|time|leeyu",
+    ),
     *("SEM|both|direct", "SEM|both|biascorr", "SEM|ind|direct", "SEM|ind|leeyu", "SEM|time|direct", "SEM|time|leeyu"),
 )
 KEYS = [*QUICK, *(pytest.param(key, marks=pytest.mark.slow) for key in SLOW)]
