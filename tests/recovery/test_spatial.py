@@ -17,9 +17,10 @@ RHO, BETA, THETA = 0.3, 1.0, -0.5
 RNG = np.random.default_rng(11)
 PLACES = RNG.uniform(size=(UNITS, 2))
 GAPS = np.linalg.norm(PLACES[:, None] - PLACES[None], axis=2) + np.diag(np.full(UNITS, np.inf))
+REACH = max(0.16, GAPS.min(axis=1).max())  # nobody is an island
 WEALTH = np.exp(RNG.normal(size=UNITS))
 LINKS = {
-    "contiguity": (GAPS < max(0.16, GAPS.min(axis=1).max() + 1e-9)).astype(float),
+    "contiguity": (REACH >= GAPS).astype(float),
     "province": np.kron(np.eye(UNITS // 10), np.ones((10, 10))) - np.eye(UNITS),
     "distance": 1 / GAPS,
     "economic": 1 / (np.abs(np.subtract.outer(WEALTH, WEALTH)) + np.diag(np.full(UNITS, np.inf))),

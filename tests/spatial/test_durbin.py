@@ -222,7 +222,12 @@ def clustered_slx():
 def test_without_a_lag_of_the_outcome_it_is_fixed_effects(clustered_slx):
     lagged = {f"W_{name}": weights().matrix @ PANEL.column(name) for name in ("treat", "x")}
     spec = Spec("y", "treat", ("x", "W_treat", "W_x"), small_sample="group")
-    theirs = FixedEffects(spec).estimate(PANEL.assign(lagged)).of_terms(("treat", "x", "W_treat", "W_x"))
+    whole = FixedEffects(spec).estimate(PANEL.assign(lagged))
+    theirs = whole.of_terms(("treat", "x", "W_treat", "W_x"))
+    for name in ("rss", "r2", "r2_within"):
+        assert float(clustered_slx.stats[name]) == pytest.approx(float(whole.stats[name]), rel=1e-9)
+    # Without a lag the fitted values are those of least squares, whose squared correlation is R2.
+    assert float(clustered_slx.stats["r2_correlation"]) == pytest.approx(float(whole.stats["r2_within"]), rel=1e-9)
     np.testing.assert_allclose(clustered_slx.coef[:4], theirs.coef, rtol=1e-10)
     np.testing.assert_allclose(clustered_slx.cov[:4, :4], theirs.cov, rtol=1e-9)
     assert value(clustered_slx, "indirect:treat") == pytest.approx(value(clustered_slx, "W_treat"))
