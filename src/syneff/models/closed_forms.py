@@ -21,6 +21,24 @@ def clusters_hold_units(spec: Spec, design: Design) -> bool:
     return not spec.clustered or "unit" in design.ways[0].whole
 
 
+def counts_of(design: Design, absorbed: Absorption, regressors: Float[Array, ""]) -> Counts:
+    """Count what the small-sample rules count.
+
+    Parameters
+    ----------
+    design, absorbed
+        The arrays, and their effects.
+    regressors
+        Regressors that were kept.
+    """
+    inside = design.weights > 0
+    clusters = jnp.stack([way.occupied(design.weights) for way in design.ways]).min()
+    levels = {"unit": absorbed.n_units, "period": absorbed.n_periods}
+    nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros(()))
+    nested = nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0))
+    return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
+
+
 def fit_status(kept: Bool[Array, "*batch k"], counts: Counts, clustered: bool) -> Array:
     """Return the status of each fit."""
     short = (counts.rows <= counts.parameters) | (clustered & (counts.clusters < 2))

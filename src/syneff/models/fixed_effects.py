@@ -70,7 +70,7 @@ class FixedEffects(Estimator):
         outcome = absorb(design.outcome[:, :, None], absorbed)[:, :, 0]
         regressors = absorb(design.regressors, absorbed)
         fit = least_squares(outcome, regressors, design.weights, _size(design))
-        counts = self._counts(design, absorbed, fit.kept.sum().astype(float))
+        counts = closed_forms.counts_of(design, absorbed, fit.kept.sum().astype(float))
         constants = {"constant": design.weights / design.weights.sum()}
         if self.spec.effects == ("unit", "period"):
             constants["constant[xtreg]"] = period_effect_weights(absorbed)
@@ -152,7 +152,7 @@ class FixedEffects(Estimator):
             return super().fit_outcomes(design, outcomes)
         absorbed = absorption(design.weights, self.spec.effects)
         rest = partialled.partial_out(design.outcome, design.regressors, absorbed)
-        counts = self._counts(design, absorbed, rest.outcome_fit.kept.sum().astype(float))
+        counts = closed_forms.counts_of(design, absorbed, rest.outcome_fit.kept.sum().astype(float))
         fits = partialled.fit_outcomes(rest, outcomes)
         return closed_forms.of_outcomes(self.spec, design, rest, fits, counts)
 
@@ -167,7 +167,7 @@ class FixedEffects(Estimator):
     def _partial_out_controls(self, design: Design) -> tuple[partialled.Partialled, Counts]:
         absorbed = absorption(design.weights, self.spec.effects)
         rest = partialled.partial_out(design.outcome, design.regressors[:, :, 1:], absorbed)
-        return rest, self._counts(design, absorbed, rest.outcome_fit.kept.sum().astype(float) + 1.0)
+        return rest, closed_forms.counts_of(design, absorbed, rest.outcome_fit.kept.sum().astype(float) + 1.0)
 
     def _fit_units(self, design: Design, drawn: Float[Array, "draw unit"], *, copies: bool) -> Estimate:
         moments = unit_moments(
@@ -175,17 +175,6 @@ class FixedEffects(Estimator):
         )
         fits = fit_weights(moments, drawn)
         return closed_forms.of_weights(self.spec, design, moments, fits, drawn, copies=copies)
-
-    def _counts(self, design: Design, absorbed: Absorption, regressors: Float[Array, ""]) -> Counts:
-        inside = design.weights > 0
-        clusters = jnp.stack([way.occupied(design.weights) for way in design.ways]).min()
-        levels = {"unit": absorbed.n_units, "period": absorbed.n_periods}
-        nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros(()))
-        nested = nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0))
-        return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
-
-    def _dof(self, counts: Counts) -> Float[Array, ""]:
-        return counts.clusters - 1.0 if self.spec.clustered else counts.rows - counts.parameters
 
 
 def _with_constants(

@@ -89,22 +89,22 @@ def wild_forms(
         "11", "13", "31" or "33": the first digit is 3 where residuals are those that leave the cluster out, the second where
         the variance of a draw is the jackknife's.
     """
-    columns, net = _columns(outcome, regressors, weights, effects)
+    columns, net = columns_of(outcome, regressors, weights, effects)
     size = jnp.concatenate(
         [centred_squares(regressors, weights), jnp.einsum("it,itk->k", weights, columns**2)[net.shape[2] - 1 :]]
     )
-    residuals = _residuals(net, weights, size, impose_null=impose_null)
+    residuals = drawn_residuals(net, weights, size, impose_null=impose_null)
     by_cluster = partial(jax.ops.segment_sum, segment_ids=cluster, num_segments=n_clusters)
     weighted = columns * weights[:, :, None]
     moments = by_cluster(jnp.einsum("itk,itl->ikl", weighted, columns))
     scores = by_cluster(jnp.einsum("itk,itr->ikr", weighted, residuals))
     total = moments.sum(0)
-    inverse = _inverse(total, size)
-    without = jax.vmap(lambda each: _inverse(total - each, size))(moments)
+    inverse = moment_inverse(total, size)
+    without = jax.vmap(lambda each: moment_inverse(total - each, size))(moments)
     drawn = scores[:, :, :2]
     if variant[0] == "3":
         first = 1 if impose_null else 0
-        restricted = jax.vmap(lambda each: _inverse((total - each)[first:, first:], size[first:]))(moments)
+        restricted = jax.vmap(lambda each: moment_inverse((total - each)[first:, first:], size[first:]))(moments)
         added = jnp.einsum("gkl,glm,gmr->gkr", moments[:, :, first:], restricted, drawn[:, first:])
         drawn = (drawn + added) * jnp.sqrt(1.0 - 1.0 / n_clusters)
     row, rows = inverse[0], without[:, 0]
@@ -133,10 +133,18 @@ def wild_statistics(forms: WildForms, drawn: Float[Array, "draw cluster"]) -> Fl
     return jnp.stack([effects[:, 0], effects[:, 1], *squares], axis=1)
 
 
-def _columns(
+def columns_of(
     outcome: UnitPeriod, regressors: UnitPeriodK, weights: UnitPeriod, effects: tuple[str, ...]
 ) -> tuple[Float[Array, "unit period column"], Float[Array, "unit period variable"]]:
-    """Return regressors net of effects beside dummies of what is left of these, and regressors and outcome net of effects."""
+    """Return regressors net of effects beside dummies of what unit effects leave of these, and all variables net of effects.
+
+    Parameters
+    ----------
+    outcome, regressors, weights
+        ``[unit period]``, ``[unit period k]``, ``[unit period]``.
+    effects
+        Any of "unit", "period".
+    """
     absorbed = absorption(weights, effects)
     net = absorb(jnp.concatenate([regressors, outcome[:, :, None]], axis=2), absorbed)
     periods = weights.shape[1]
@@ -150,10 +158,20 @@ def _columns(
     return jnp.concatenate([net[:, :, :-1], dummies], axis=2), net
 
 
-def _residuals(
+def drawn_residuals(
     net: Float[Array, "unit period variable"], weights: UnitPeriod, size: Float[Array, " column"], *, impose_null: bool
 ) -> Float[Array, "unit period 3"]:
-    """Return the residuals to draw from at the null value, their slope in it, and those of the full regression."""
+    """Return the residuals to draw from at the null value, their slope in it, and those of the full regression.
+
+    Parameters
+    ----------
+    net
+        ``[unit period variable]``: regressors and outcome net of effects.
+    weights, size
+        ``[unit period]``, and the squares of the columns that pivots are relative to.
+    impose_null
+        Whether the treatment is left out of the regression.
+    """
     k = net.shape[2] - 1
     full = least_squares(net[:, :, -1], net[:, :, :-1], weights, size[:k]).residuals
     if not impose_null:
@@ -163,7 +181,8 @@ def _residuals(
     return jnp.stack([restricted, -treatment, full], axis=2)
 
 
-def _inverse(matrix: Float[Array, "n n"], size: Float[Array, " n"]) -> Float[Array, "n n"]:
+def moment_inverse(matrix: Float[Array, "n n"], size: Float[Array, " n"]) -> Float[Array, "n n"]:
+    """Invert moments by sweeping, pivots relative to `size` ``[n]``; one Newton step squares what that leaves of error."""
     scale = jnp.sqrt(jnp.where(size > 0, size, 1.0))
     scaled = matrix / scale[:, None] / scale[None, :]
     swept, _ = sweep(scaled, RCOND)

@@ -147,5 +147,3 @@ def test_bad_options():
         WildClusterBootstrap(model, draws=0)
     with pytest.raises(SpecError, match="EventStudy has no residuals"):
         WildClusterBootstrap(EventStudy(SPEC))
-    with pytest.raises(SpecError, match=r"spec.cluster=period is not constant"):
-        WildClusterBootstrap(FixedEffects(replace(SPEC, cluster="period"))).estimate(panel)

@@ -82,9 +82,7 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
         If a cluster is not constant within units, or if there are fewer than two.
     """
     cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
-    crossing = []
-    if "unit" not in design.ways[0].whole:
-        crossing = [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
+    crossing = crossing_units(design)
     if crossing or not isinstance(spec.cluster, str | None):
         where = f": {panel.names[crossing[0]]} lies in several" if crossing else ""
         raise SpecError(
@@ -100,6 +98,14 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
     labels = panel.traits.get(str(spec.cluster), panel.names)
     names = tuple(str(labels[unit]) for unit in np.flatnonzero(sampled)[where_first])
     return Resampled(filled, names, few_clusters(levels.size))
+
+
+def crossing_units(design: Design) -> list[int]:
+    """Return the units that lie in several clusters, of the first name if there are several names."""
+    if "unit" in design.ways[0].whole:
+        return []
+    cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
+    return [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
 
 
 def few_clusters(count: int) -> tuple[str, ...]:
