@@ -43,6 +43,7 @@ from syneff.numerics.least_squares import (
     period_effect_weights,
 )
 from syneff.numerics.treatment_paths import fit_paths, path_tables
+from syneff.numerics.unbalanced_paths import fit_unbalanced, unbalanced_tables
 from syneff.numerics.unit_weights import fit_weights, unit_moments
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
@@ -119,17 +120,22 @@ class FixedEffects(Estimator):
     def fit_paths(
         self, design: Design, paths: Float[Array, "path period"], assigned: Int[Array, "draw unit"]
     ) -> Estimate:
-        """Estimate the treatment's coefficient under each assignment of paths; on a balanced panel by gathering.
+        """Estimate the treatment's coefficient under each assignment of paths; with two-way effects by gathering.
 
-        See `syneff.numerics.treatment_paths` for the algebra, and `fit_treatments` for what is returned.
+        See `syneff.numerics.treatment_paths` for the algebra of balanced panels, `syneff.numerics.unbalanced_paths` for that
+        of others, and `fit_treatments` for what is returned.
         """
-        tabled = design.balanced and self.spec.effects == ("unit", "period") and self.spec.covariance != "HC1"
+        tabled = self.spec.effects == ("unit", "period") and self.spec.covariance != "HC1"
         if not (tabled and has_closed_form(self.spec) and closed_forms.clusters_hold_units(self.spec, design)):
             return super().fit_paths(design, paths, assigned)
         rest, counts = self._partial_out_controls(design)
         fit = rest.outcome_fit
-        tables = path_tables(fit.residuals, rest.controls, fit.inverse, design.weights, paths)
-        return closed_forms.of_paths(self.spec, design, fit_paths(tables, assigned), rest.absorbed, counts)
+        if design.balanced:
+            fits = fit_paths(path_tables(fit.residuals, rest.controls, fit.inverse, design.weights, paths), assigned)
+        else:
+            tables = unbalanced_tables(fit.residuals, rest.controls, fit.inverse, rest.absorbed, paths)
+            fits = fit_unbalanced(tables, assigned)
+        return closed_forms.of_paths(self.spec, design, fits, rest.absorbed, counts)
 
     def fit_weights(self, design: Design, weights: Float[Array, "draw unit"]) -> Estimate:
         """Estimate all regressors under each vector of unit weights ``[draw unit]``.

@@ -150,7 +150,7 @@ def multiway_statistics(forms: MultiwayForms, drawn: Float[Array, "draw group"])
     """
     effects = drawn @ forms.effect
     if forms.form is not None:
-        variances = jnp.einsum("dg,qgh,dh->dq", drawn, forms.form, drawn)
+        variances = jnp.stack([((drawn @ each) * drawn).sum(1) for each in forms.form], axis=1)
     else:
         variances = map_in_chunks(lambda part: _products(forms, part), drawn, ROWS)
     return jnp.concatenate([effects, variances], axis=1)

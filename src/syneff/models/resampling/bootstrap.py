@@ -200,8 +200,8 @@ def _test(method: str, term: str, interval: Interval, draws: int, *, statistic: 
     # The p-value is twice the share of one tail.
     error = 2.0 * monte_carlo_error(interval.pvalue / 2.0, draws)
     numbers = (statistic, np.nan, interval.pvalue, interval.low, interval.high, error)
-    # One transfer for all: a bootstrap has dozens of tests.
-    value, nothing, pvalue, low, high, error_of_p = jax.device_put(tuple(np.float64(each) for each in numbers))
+    # They stay on the host: a bootstrap has dozens of tests, and a transfer takes longer than an interval.
+    value, nothing, pvalue, low, high, error_of_p = (np.asarray(each, dtype=float) for each in numbers)
     name = f"{method}:{term}"
     return Test(value, nothing, nothing, pvalue, name, low=low, high=high, error=error_of_p)
 
