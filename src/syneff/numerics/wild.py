@@ -38,7 +38,7 @@ from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
 )
 @dataclass(frozen=True)
 class WildForms:
-    """What a draw is multiplied by; the last axis of length 2 holds the value at the null and the slope in it.
+    """What a draw is multiplied by; an axis of length 2 holds the value at the null and the slope in it.
 
     Attributes
     ----------
@@ -52,11 +52,11 @@ class WildForms:
         ``[cluster]``: deviations of the actual fit, whose squares make up its variance.
     """
 
-    effect: Float[Array, "cluster 2"]
-    own: Float[Array, "cluster 2"]
-    left: Float[Array, "cluster column"]
-    right: Float[Array, "column cluster 2"]
-    actual: Float[Array, " cluster"]
+    effect: Float[Array, "*batch cluster 2"]
+    own: Float[Array, "*batch cluster 2"]
+    left: Float[Array, "*batch cluster column"]
+    right: Float[Array, "*batch column cluster 2"]
+    actual: Float[Array, "*batch cluster"]
 
 
 @partial(jax.jit, static_argnames=("n_clusters", "effects", "impose_null", "variant"))

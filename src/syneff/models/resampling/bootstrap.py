@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.models.base import Design, Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Design, Estimate, Estimator, Test
 from syneff.models.resampling import intervals
 from syneff.models.resampling.draws import (
     Resampled,
@@ -84,6 +85,10 @@ class PairsBootstrap:
         tests = _pairs_tests(actual, drawn, left_out)
         return _summary(actual, drawn, tests, clusters)
 
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
+
 
 @dataclass(frozen=True)
 class BayesianBootstrap:
@@ -133,6 +138,10 @@ class BayesianBootstrap:
             if draws.size > 1:
                 tests.append(_test("percentile", term, intervals.percentile(draws), draws.size))
         return _summary(actual, drawn, tuple(tests), clusters)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 def draw_copies(key: Key, count: int) -> Float[Array, " cluster"]:

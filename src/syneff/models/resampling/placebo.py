@@ -24,7 +24,8 @@ import pandas as pd
 from scipy import special
 
 from syneff.errors import DataError, SpecError, one_of, unknown_name
-from syneff.models.base import Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Estimate, Estimator, Test
 from syneff.models.design import treatment_path
 from syneff.models.resampling.assignment import (
     ASSIGN,
@@ -115,6 +116,10 @@ class Placebo:
         said += (p_value_note(test, self.draws),)
         notes = (*actual.notes, *said)
         return replace(actual, draws=drawn, tests=(*actual.tests, test), stats={**actual.stats, **stats}, notes=notes)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

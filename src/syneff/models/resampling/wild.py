@@ -25,7 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError, one_of
-from syneff.models.base import Design, Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Design, Estimate, Estimator, Test
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.draws import check_draws, crossing_units, resampled_clusters, run_draws
 from syneff.models.resampling.inversion import WildTest
@@ -83,7 +84,7 @@ class WildClusterBootstrap:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variant", str(self.variant))
-        if isinstance(self.bootstrap_cluster, list):
+        if not isinstance(self.bootstrap_cluster, str | None):  # yaml has lists
             object.__setattr__(self, "bootstrap_cluster", tuple(self.bootstrap_cluster))
         one_of("estimator.weights", self.weights, WEIGHTS)
         one_of("estimator.variant", self.variant, VARIANTS)
@@ -136,6 +137,10 @@ class WildClusterBootstrap:
             stats={**actual.stats, **stats},
             notes=(*actual.notes, *(() if exact else plan.notes), *said),
         )
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
     def _notes(self, test: Test, plan: "_Plan", draws: tuple[int, int], *, exact: bool) -> tuple[str, ...]:
         """Say what was drawn, the p-value with its Monte-Carlo error, and how many draws were lost."""
