@@ -23,9 +23,10 @@ def rows(experiment="table", column=1, estimate=0.5):
     )
 
 
-def put(folder, name, *, column=1, key="k", draws=None, estimate=0.5):
+def put(folder, name, *, column=1, key="k", draws=None, estimate=0.5, details=None):
     manifest = {"key": key, "name": name, "experiment": "table", "column": column}
-    store.save(folder / name, rows(column=column, estimate=estimate), draws, manifest=manifest, config={"seed": 1})
+    frame = rows(column=column, estimate=estimate)
+    store.save(folder / name, frame, draws, manifest=manifest, config={"seed": 1}, details=details)
 
 
 def test_what_is_saved_is_read(tmp_path):
@@ -38,6 +39,18 @@ def test_what_is_saved_is_read(tmp_path):
     assert (tmp_path / "a" / "config.yaml").read_text() == "seed: 1\n"
 
 
+def test_frames_for_tables_and_figures_travel_with_the_cell(tmp_path):
+    balance = pd.DataFrame({"control": ["pop", "hc"], "difference": [0.3, np.nan]})
+    put(tmp_path, "a", details={"balance": balance, "overlap": rows()})
+    put(tmp_path, "b")
+    found = store.read(tmp_path).details
+    assert list(found) == ["a"]
+    assert list(found["a"]) == ["balance", "overlap"]
+    pd.testing.assert_frame_equal(found["a"]["balance"], balance)
+    put(tmp_path, "a")
+    assert store.read(tmp_path).details == {}
+
+
 def test_results_do_not_depend_on_the_order_of_the_runs(tmp_path):
     for folder, order in ((tmp_path / "one", "abc"), (tmp_path / "two", "cab")):
         for name in order:
@@ -47,9 +60,11 @@ def test_results_do_not_depend_on_the_order_of_the_runs(tmp_path):
     assert list(first.manifests) == list(second.manifests) == ["c", "a", "b"]
 
 
-@pytest.mark.parametrize("broken", ["config.yaml", "tidy.parquet", "draws.parquet", "manifest.json"])
+@pytest.mark.parametrize(
+    "broken", ["config.yaml", "tidy.parquet", "draws.parquet", "detail.d.parquet", "manifest.json"]
+)
 def test_a_cell_killed_while_it_is_written_is_not_there(tmp_path, monkeypatch, broken):
-    put(tmp_path, "a", draws=rows())
+    put(tmp_path, "a", draws=rows(), details={"d": rows()})
     real = store.write
 
     def killed(path, content):
@@ -60,7 +75,7 @@ def test_a_cell_killed_while_it_is_written_is_not_there(tmp_path, monkeypatch, b
 
     monkeypatch.setattr(store, "write", killed)
     with pytest.raises(KeyboardInterrupt):
-        put(tmp_path, "a", draws=rows(), estimate=9.0)
+        put(tmp_path, "a", draws=rows(), details={"d": rows()}, estimate=9.0)
     assert not store.is_finished(tmp_path / "a", "k")
     assert store.read(tmp_path).tidy.empty
     monkeypatch.setattr(store, "write", real)

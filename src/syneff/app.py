@@ -154,7 +154,8 @@ def _compute(config: DictConfig, folder: Path) -> bool:
     if not record.has_result(run):
         raise ArithmeticError(f"no coefficient of {built.name} could be estimated (status {int(run.estimate.status)})")
     manifest = {"key": key, **record.manifest(built, run), "config": keyed}
-    store.save(folder, record.tidy(built, run), record.draws(built, run), manifest=manifest, config=plain)
+    tidy, draws, details = record.tidy(built, run), record.draws(built, run), record.details(run)
+    store.save(folder, tidy, draws, manifest=manifest, config=plain, details=details)
     return True
 
 
@@ -254,7 +255,7 @@ def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | Non
 
     results = store.read(folder, finished)
     exhibits = {name: nodes.make(node) for name, node in plain["exhibits"].items()}
-    return Path(page.build(results.tidy, results.manifests, results.draws, exhibits, folder))
+    return page.build(results.tidy, results.manifests, results.draws, exhibits, folder, details=results.details)
 
 
 def _tidy_away(folder: Path) -> None:

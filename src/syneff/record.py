@@ -32,6 +32,11 @@ def draws(experiment: Experiment, run: Run) -> pd.DataFrame | None:
     return None if frame is None else _placed(experiment, frame)
 
 
+def details(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the frames that steps and estimator leave for tables and figures, by name."""
+    return {**run.panel.details, **run.estimate.details}
+
+
 def has_result(run: Run) -> bool:
     """Say whether anything was estimated: a fit without a single finite coefficient has failed."""
     return bool(np.isfinite(np.asarray(run.estimate.coef)).any())

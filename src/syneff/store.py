@@ -1,6 +1,6 @@
 """The results store: one folder a cell, its manifest written last.
 
-    outputs/<run>/<cell>/{config.yaml, tidy.parquet, draws.parquet (if any), manifest.json}
+    outputs/<run>/<cell>/{config.yaml, tidy.parquet, draws.parquet, detail.<name>.parquet (if any), manifest.json}
 
 A cell exists when its manifest does. Every file is written under another name and moved into place, the manifest after all
 others, and an old manifest is taken away before anything is replaced; so a process that is killed at any instant leaves nothing
@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from syneff.ledger import write
 SCHEMA = 1
 """Version of the files; a change makes every stored cell unfinished."""
 
+DETAIL = "detail.{}.parquet"
 MANIFEST, TIDY, DRAWS, CONFIG, FAILURE = "manifest.json", "tidy.parquet", "draws.parquet", "config.yaml", "failure.txt"
 
 
@@ -39,11 +40,14 @@ class Results:
         Manifest by cell.
     draws
         Draws by cell, for those that have any.
+    details
+        Further frames by cell and name, likewise.
     """
 
     tidy: pd.DataFrame
     manifests: Mapping[str, Mapping[str, Any]]
     draws: Mapping[str, pd.DataFrame]
+    details: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
 
 
 def key(config: Mapping[str, Any], data: str, version: str = "") -> str:
@@ -101,6 +105,7 @@ def save(
     *,
     manifest: Mapping[str, Any],
     config: Mapping[str, Any],
+    details: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
     """Store a cell, its manifest last.
 
@@ -116,12 +121,16 @@ def save(
         How the cell was made; ``key`` must be in it.
     config
         The whole resolved configuration.
+    details
+        Further frames by name.
     """
     clear(folder)
     write(folder / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
     write(folder / TIDY, tidy.to_parquet(index=False))
     if draws is not None:
         write(folder / DRAWS, draws.to_parquet(index=False))
+    for name, frame in (details or {}).items():
+        write(folder / DETAIL.format(name), frame.to_parquet(index=False))
     write(folder / MANIFEST, json.dumps(_plain(manifest), ensure_ascii=False, indent=1).encode())
 
 
@@ -130,7 +139,7 @@ def clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (MANIFEST, TIDY, DRAWS, CONFIG, FAILURE):
         (folder / name).unlink(missing_ok=True)
-    for left in folder.glob(".*.tmp"):
+    for left in (*folder.glob(DETAIL.format("*")), *folder.glob(".*.tmp")):
         left.unlink(missing_ok=True)
 
 
@@ -165,7 +174,14 @@ def read(folder: Path, cells: Iterable[str] | None = None) -> Results:
         tidy.sort_values("cell", key=lambda cell: cell.map(order), kind="stable", ignore_index=True),
         manifests,
         {name: frame.drop(columns="cell") for name, frame in draws.items()},
+        {name: details for name in manifests if (details := _details(folder / name))},
     )
+
+
+def _details(folder: Path) -> dict[str, pd.DataFrame]:
+    before, after = DETAIL.split("{}")
+    files = sorted(folder.glob(DETAIL.format("*")))
+    return {file.name.removeprefix(before).removesuffix(after): pd.read_parquet(file) for file in files}
 
 
 def _join(files: list[Path]) -> pd.DataFrame:

@@ -6,11 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from syneff.report import page
 from syneff.report.exhibits import Exhibit, event_study, placebo, specification_curve
-from syneff.report.tables import descriptive
+from syneff.report.tables import Line, Table, descriptive
 from syneff.report.technologies import technologies
 from tests.report import results
 
@@ -287,3 +288,54 @@ def test_an_infinite_difference_is_told(tmp_path):
     )
     text = Reader(target.read_text(encoding="utf-8")).text("table03")
     assert "of a coefficient inf, of a standard error 0e+00 (its K of 8 replaced by 24)." in text
+
+
+def overview(lines: int):
+    """A layout that prints how many cells it was given, in some lines."""
+
+    def layout(cells, *, title, paper):
+        group = tuple(
+            Line(f"line {at}", f"Line {at}", "statistic", (f"{len(cells)} cells seen",)) for at in range(lines)
+        )
+        return Table(title, ("All",), (group,) if group else (), (), pd.DataFrame())
+
+    return layout
+
+
+def test_an_exhibit_of_everything_shows_all_cells_and_repeats_none_of_their_notes(tmp_path):
+    frame, facts = results.table03("1")
+    cells = (frame, {**facts, "warnings": ["Only here."]}), results.table03("2"), results.figure02()
+    reader = build(results.stored(*cells), tmp_path, {**EXHIBITS, "all": Exhibit("*", "All of it", table=overview(1))})
+    assert "3 cells seen" in reader.text("all")
+    assert "Only here." in reader.text("table03")
+    assert "Only here." not in reader.text("all")
+    assert "All of it" not in " ".join(reader.texts.get("absent", []))
+
+
+def test_an_exhibit_of_everything_that_has_nothing_to_say_is_left_out(tmp_path):
+    reader = build(
+        results.stored(results.table03("1")),
+        tmp_path,
+        {**EXHIBITS, "all": Exhibit("*", "All of it", table=overview(0))},
+    )
+    assert "all" not in reader.texts
+    assert "All of it" not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_cell_may_have_several_figures(tmp_path):
+    def twice(cell):
+        return [placebo(cell), placebo(cell)] if cell.draws is not None else None
+
+    stored = results.stored(results.figure02(), draws={"figure02_1": results.placebo_draws()})
+    reader = build(stored, tmp_path, {"figure02": Exhibit("figure02", "Twice", figure=twice)})
+    assert len([tag for tag, _ in reader.tags if tag == "svg"]) == 2
+    files = {path.name for path in (tmp_path / "report" / "figures").iterdir()}
+    assert {"figure02.pdf", "figure02-2.pdf"} <= files
+
+
+def test_details_reach_the_figures(tmp_path):
+    seen = []
+    exhibit = Exhibit("table03", "Details", figure=lambda cell: seen.append(dict(cell.details)))
+    details = {"table03_1": {"balance": pd.DataFrame({"control": ["pop"]})}}
+    page.build(*results.stored(results.table03("1")), {"table03": exhibit}, tmp_path, details=details)
+    assert list(seen[0]) == ["balance"]

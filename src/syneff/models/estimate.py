@@ -74,7 +74,7 @@ class Status(IntEnum):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["coef", "cov", "nobs", "n_units", "n_periods", "dof", "stats", "tests", "status", "draws"],
+    data_fields=["coef", "cov", "nobs", "n_units", "n_periods", "dof", "stats", "tests", "status", "draws", "details"],
     meta_fields=["names", "outcome", "notes"],
 )
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ class Estimate:
         For resampling: the estimate of each draw (leading axis ``draw``).
     notes
         What the user should know of the sample and the fit, in sentences.
+    details
+        Frames by name that tables and figures need beyond the terms; put there on the host, never inside a batch.
     """
 
     coef: Float[Array, "*batch k"]
@@ -123,6 +125,7 @@ class Estimate:
     tests: tuple[Test, ...] = ()
     draws: "Estimate | None" = None
     notes: tuple[str, ...] = ()
+    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def std_error(self) -> Float[Array, "*batch k"]:

@@ -73,6 +73,8 @@ class Panel:
         What the steps did to the data, in order; the report prints them.
     truth
         The known truth, if the panel is synthetic.
+    details
+        Frames by name that steps leave for tables and figures, e.g. the balance of a matched sample.
     """
 
     units: tuple[object, ...]
@@ -83,6 +85,7 @@ class Panel:
     variables: Mapping[str, Variable] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     truth: Truth | None = None
+    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.units), len(self.periods))
@@ -163,6 +166,10 @@ class Panel:
         """Return a panel with other weights ``[unit period]``; a weight of 0 takes the row out of the sample."""
         return replace(self, weights=weights, notes=self.notes + ((note,) if note else ()))
 
+    def detail(self, details: Mapping[str, pd.DataFrame], note: str | None = None) -> "Panel":
+        """Return a panel with frames added that tables and figures need."""
+        return replace(self, details={**self.details, **details}, notes=self.notes + ((note,) if note else ()))
+
     @classmethod
     def from_frame(
         cls,
@@ -229,7 +236,8 @@ class Panel:
         """Return one row a unit and period, sorted, with columns ``unit``, ``period``, ``weight``, columns and traits.
 
         `from_frame`, with ``weight="weight"`` and the numeric traits named, makes the same panel of it, whatever the weights.
-        `variables`, `notes` and `truth` have no place in a frame. A trait without any value comes back as a numeric one.
+        `variables`, `notes`, `truth` and `details` have no place in a frame. A trait without any value comes back as a
+        numeric one.
 
         Parameters
         ----------

@@ -14,11 +14,17 @@ from syneff.report.tidy import Cell, event_time, published
 MakeTable = Callable[..., tables.Table]
 """``(cells, *, title, paper) -> Table``: see `syneff.report.tables.regression`."""
 
-MakeFigure = Callable[[Cell], figures.Figure | None]
-"""``cell -> Figure``, or None where the cell has nothing to draw."""
+Drawn = figures.Figure | Sequence[figures.Figure] | None
 
-MakeOverview = Callable[[Sequence[Cell]], figures.Figure | None]
-"""``cells -> Figure``, or None where they have nothing to draw."""
+MakeFigure = Callable[[Cell], Drawn]
+"""``cell -> Figure`` or several, or None where the cell has nothing to draw."""
+
+MakeOverview = Callable[[Sequence[Cell]], Drawn]
+"""``cells -> Figure`` or several, or None where they have nothing to draw."""
+
+
+EVERYTHING = "*"
+"""The experiment of an exhibit that shows all cells of a run."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +34,15 @@ class Exhibit:
     Attributes
     ----------
     experiment
-        The experiment whose cells it shows.
+        The experiment whose cells it shows; `EVERYTHING` for those of all.
     title
         Caption, starting with its number.
     table
         Lays out the numbers.
     figure
-        Draws a cell; None for an exhibit that is a table only.
+        Draws a cell, in one figure or several; None for an exhibit that is a table only.
     overview
-        Draws all cells in one figure; None likewise.
+        Draws all cells together; None likewise.
     caption
         A sentence below the title: what to look at.
     columns
@@ -62,6 +68,13 @@ class Exhibit:
     def missing(self, cells: Sequence[Cell]) -> list[str]:
         """Return the columns that should be there and are not."""
         return [str(column) for column in self.columns if str(column) not in {cell.column for cell in cells}]
+
+
+def several(drawn: Drawn) -> Sequence[figures.Figure]:
+    """Return figures as a sequence, whether there is one, several or none."""
+    if drawn is None:
+        return ()
+    return (drawn,) if isinstance(drawn, figures.Figure) else drawn
 
 
 def event_study(cell: Cell) -> figures.Figure | None:

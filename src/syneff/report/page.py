@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from syneff.report.exhibits import Exhibit
+from syneff.report.exhibits import EVERYTHING, Exhibit, several
 from syneff.report.export import environment, figure_files, inline_svg, table_files, write
 from syneff.report.tables import Table, heads, partial_columns
 from syneff.report.tidy import PAPER, Cell, collect
@@ -121,6 +121,8 @@ def build(
     draws: Mapping[str, pd.DataFrame],
     exhibits: Mapping[str, Exhibit],
     folder: Path,
+    *,
+    details: Mapping[str, Mapping[str, pd.DataFrame]] | None = None,
 ) -> Path:
     """Write all tables and figures, then the page.
 
@@ -128,10 +130,11 @@ def build(
     ----------
     tidy
         All tidy rows, with columns experiment, column, outcome, term, estimate, ... as stored.
-    manifests, draws
+    manifests, draws, details
         By name of the cell.
     exhibits
-        By name, in the order of the page. Experiments that no exhibit claims follow as plain tables.
+        By name, in the order of the page. Experiments that no exhibit claims follow as plain tables; an exhibit of the
+        experiment `EVERYTHING` shows all cells, and is left out where its table has nothing to say.
     folder
         Where ``report/`` goes.
 
@@ -140,20 +143,22 @@ def build(
     pathlib.Path
         The page, ``folder/report/index.html``.
     """
-    groups = collect(tidy, manifests, draws)
+    groups = collect(tidy, manifests, draws, details)
     claimed = {exhibit.experiment for exhibit in exhibits.values()}
     others = {name: Exhibit(name, f"Experiment {name}") for name in groups if name not in claimed}
     wanted = {**exhibits, **others}
+    # A run that asked for none of the exhibits misses none.
+    asked = any(exhibit.experiment in groups for exhibit in exhibits.values())
+    cells = [cell for name in wanted.values() for cell in groups.get(name.experiment, ())]
+    groups[EVERYTHING] = tuple(cells)
+    absent = [exhibit for exhibit in exhibits.values() if exhibit.experiment not in groups] if asked else []
     target = folder / "report"
-    sections = [
+    made = [
         _section(name, exhibit, groups[exhibit.experiment], target)
         for name, exhibit in wanted.items()
         if exhibit.experiment in groups
     ]
-    # A run that asked for none of the exhibits misses none.
-    asked = any(exhibit.experiment in groups for exhibit in exhibits.values())
-    absent = [exhibit for exhibit in exhibits.values() if exhibit.experiment not in groups] if asked else []
-    cells = [cell for section in sections for cell in section.cells]
+    sections = [section for section in made if section is not None]
     page = (
         environment()
         .get_template("page.html.j2")
@@ -178,36 +183,40 @@ def _notes(cell: Cell) -> list[str]:
 
 def _common_notes(sections: Sequence[Section]) -> list[str]:
     """Return the notes that every cell of several exhibits has: they are said once, at the top."""
-    if len(sections) < 2:
+    if sum(bool(section.cells) for section in sections) < 2:
         return []
     cells = [cell for section in sections for cell in section.cells]
     return [note for note in _notes(cells[0]) if all(note in _notes(cell) for cell in cells)]
 
 
-def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> Section:
+def _section(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> Section | None:
+    """Write the files of an exhibit; None for an overview of all cells that has nothing to say."""
     table = exhibit.make_table(cells)
+    overview = exhibit.experiment == EVERYTHING
+    if overview and not table.lines:
+        return None
     drawn, links = _figures(name, exhibit, cells, target)
     links |= {kind: _link(path, target) for kind, path in table_files(table, target / "tables", name).items()}
-    return Section(name, exhibit, cells, table, drawn, links, exhibit.missing(cells))
+    # Notes and diagnostics of the cells stand in their own sections.
+    return Section(name, exhibit, () if overview else cells, table, drawn, links, exhibit.missing(cells))
 
 
 def _figures(name: str, exhibit: Exhibit, cells: tuple[Cell, ...], target: Path) -> tuple[list[Markup], dict[str, str]]:
-    """Write the figure of all cells and that of every cell; return them for the page, and the links to their files."""
+    """Write the figures of all cells and those of every cell; return them for the page, and the links to their files."""
+    made = [("", figure) for figure in several(exhibit.overview(cells) if exhibit.overview else None)]
+    for cell in cells:
+        own = several(exhibit.figure(cell) if exhibit.figure else None)
+        made += [("" if len(cells) == 1 else cell.name, figure) for figure in own]
     drawn: list[Markup] = []
     links: dict[str, str] = {}
-    overview = exhibit.overview(cells) if exhibit.overview else None
-    if overview is not None:
-        files = figure_files(overview, target / "figures", name)
-        drawn.append(Markup(inline_svg(files["svg"].read_bytes(), name, exhibit.title)))
-        links |= {kind: _link(path, target) for kind, path in files.items()}
-    for cell in cells:
-        figure = exhibit.figure(cell) if exhibit.figure else None
-        if figure is not None:
-            alone = len(cells) == 1
-            files = figure_files(figure, target / "figures", name if alone else f"{name}-{cell.name}")
-            label = exhibit.title if alone else f"{exhibit.title} ({cell.name})"
-            drawn.append(Markup(inline_svg(files["svg"].read_bytes(), f"{name}-{len(drawn)}", label)))
-            links |= {kind if alone else f"{kind} ({cell.name})": _link(path, target) for kind, path in files.items()}
+    numbers: Counter[str] = Counter()
+    for of_cell, figure in made:
+        numbers[of_cell] += 1
+        part = " ".join(filter(None, [of_cell, str(numbers[of_cell]) if numbers[of_cell] > 1 else ""]))
+        files = figure_files(figure, target / "figures", "-".join([name, *part.split()]))
+        label = f"{exhibit.title} ({part})" if part else exhibit.title
+        drawn.append(Markup(inline_svg(files["svg"].read_bytes(), f"{name}-{len(drawn)}" if drawn else name, label)))
+        links |= {f"{kind} ({part})" if part else kind: _link(path, target) for kind, path in files.items()}
     return drawn, links
 
 

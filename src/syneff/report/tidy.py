@@ -8,7 +8,7 @@ true of the synthetic panel (known only because we made it), and what the paper 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Cell:
         How it was made: config, versions, notes, statistics, labels, truth, source.
     draws
         One row a draw and term, for a resampling scheme.
+    details
+        Further frames by name, e.g. the balance of a matched sample.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Cell:
     frame: pd.DataFrame
     manifest: Mapping[str, Any]
     draws: pd.DataFrame | None = None
+    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def synthetic(self) -> bool:
@@ -116,7 +119,10 @@ def event_time(term: str) -> int | None:
 
 
 def collect(
-    tidy: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]], draws: Mapping[str, pd.DataFrame]
+    tidy: pd.DataFrame,
+    manifests: Mapping[str, Mapping[str, Any]],
+    draws: Mapping[str, pd.DataFrame],
+    details: Mapping[str, Mapping[str, pd.DataFrame]] | None = None,
 ) -> dict[str, tuple[Cell, ...]]:
     """Group stored results by experiment, columns in their natural order.
 
@@ -128,13 +134,16 @@ def collect(
         Manifest by name of the cell. A cell without rows is left out.
     draws
         Draws by name of the cell.
+    details
+        Further frames by name of the cell and their own.
     """
     groups: dict[str, list[Cell]] = {}
     for name, manifest in manifests.items():
         own = tidy["cell"] == name
         if own.any():
             experiment, column = str(manifest["experiment"]), str(manifest["column"])
-            cell = Cell(name, experiment, column, tidy[own].reset_index(drop=True), manifest, draws.get(name))
+            rows, more = tidy[own].reset_index(drop=True), (details or {}).get(name, {})
+            cell = Cell(name, experiment, column, rows, manifest, draws.get(name), more)
             groups.setdefault(experiment, []).append(cell)
     order = {name: sorted(cells, key=lambda cell: (_natural(cell.column), cell.name)) for name, cells in groups.items()}
     return {name: tuple(cells) for name, cells in order.items()}

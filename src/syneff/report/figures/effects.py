@@ -1,11 +1,8 @@
-"""Figures: the event study, the placebo distribution and the specification curve.
+"""Figures of estimates: the event study, the placebo distribution and the specification curve.
 
-Each function takes a tidy frame and returns a `Figure`; none estimates, none saves. `render` turns a figure into the bytes of
-a file, the same bytes every time: no date, no random identifiers. Colours are those of Okabe and Ito, which colour-blind
-readers tell apart, and every colour is doubled by a shape, so that the figures survive a black-and-white printer.
+Each function takes a tidy frame and returns a `Figure`; none estimates, none saves.
 """
 
-import io
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -15,63 +12,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font_names
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
+from syneff.report.figures.style import BLUE, FAINT, GREY, INK, MINUS, ORANGE, p_text, settings, write_remarks
 from syneff.report.tidy import event_time
-
-INK, GREY, FAINT, BLUE, ORANGE = "#1a1a1a", "#6b6b6b", "#d0d0d0", "#0072b2", "#d55e00"
-MINUS = "\N{MINUS SIGN}"
-KINDS = ("svg", "pdf", "png")
-_CHINESE = ("Noto Serif CJK SC", "Source Han Serif SC", "Noto Sans CJK SC", "Source Han Sans SC", "SimSun")
-
-__all__ = ["KINDS", "Figure", "event_study", "placebo", "render", "specification_curve"]
-
-
-def _style() -> dict[Any, Any]:
-    """Return matplotlib's settings; a Chinese font joins where there is one, the others come with matplotlib."""
-    fonts = set(get_font_names())
-    return {
-        "font.family": ["STIXGeneral", *[name for name in _CHINESE if name in fonts][:1]],
-        "mathtext.fontset": "stix",
-        "font.size": 11,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.linewidth": 0.7,
-        "axes.edgecolor": GREY,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "xtick.major.width": 0.7,
-        "ytick.major.width": 0.7,
-        "legend.frameon": False,
-        "legend.fontsize": 10,
-        "svg.hashsalt": "syneff",
-        "svg.fonttype": "path",
-        "pdf.fonttype": 42,
-    }
-
-
-def render(figure: Figure, kind: str) -> bytes:
-    """Return the bytes of a figure's file, equal for equal figures.
-
-    Parameters
-    ----------
-    figure
-        The figure.
-    kind
-        "svg", "pdf" or "png".
-    """
-    undated: dict[str, dict[str, Any]] = {
-        "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
-        "pdf": {"CreationDate": None},
-        "png": {"Software": None},
-    }
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(_style()):
-        figure.savefig(buffer, format=kind, dpi=300, metadata=undated[kind])
-    return buffer.getvalue()
 
 
 def event_study(
@@ -104,7 +49,7 @@ def event_study(
     rows = rows.astype({"time": int}).sort_values("time")
     times = list(range(rows["time"].min(), rows["time"].max() + 1))
     base = [time for time in times if time not in set(rows["time"])]
-    with matplotlib.rc_context(_style()):
+    with matplotlib.rc_context(settings()):
         figure = Figure(figsize=(6.6, 3.9), layout="constrained")
         axes = figure.add_subplot()
         axes.axhline(0, color=GREY, linewidth=0.7, zorder=1)
@@ -120,7 +65,7 @@ def event_study(
         _support_row(axes, times, support or {})
         axes.yaxis.set_major_locator(MaxNLocator(6))
         remarks = ["synthetic panel"] if synthetic else []
-        _remarks(axes, remarks + ([] if pre_trend_p is None else [f"joint pre-trend test: {_p_text(pre_trend_p)}"]))
+        write_remarks(axes, remarks + ([] if pre_trend_p is None else [f"joint pre-trend test: {p_text(pre_trend_p)}"]))
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(
             handles[::-1], labels[::-1], loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.4
@@ -189,7 +134,7 @@ def placebo(
     """
     fine = draws[np.isfinite(draws["estimate"])]
     failed = len(draws) - len(fine)
-    with matplotlib.rc_context(_style()):
+    with matplotlib.rc_context(settings()):
         figure = Figure(figsize=(6.6, 4.6), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1.15, 1))
         _density(top, fine["estimate"].to_numpy(float))
@@ -205,8 +150,8 @@ def placebo(
             axes.axvline(estimate, color=ORANGE, linewidth=1.4, label=f"Real estimate: {estimate:.3f}")
         remarks = ["synthetic panel"] if synthetic else []
         remarks += [f"{len(fine):,} draws" + (f" ({failed:,} failed)" if failed else "")]
-        _remarks(top, remarks + ([] if p_value is None else [f"randomisation {_p_text(p_value)}"]))
-        _remarks(bottom, [f"{share:.1%} of draws below p = {level:g}"])
+        write_remarks(top, remarks + ([] if p_value is None else [f"randomisation {p_text(p_value)}"]))
+        write_remarks(bottom, [f"{share:.1%} of draws below p = {level:g}"])
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
@@ -248,7 +193,7 @@ def specification_curve(
         if rows[option].nunique() > 1
         for value in dict.fromkeys([*rows.loc[rows["default"], option], *sorted(rows[option].unique())])
     ]
-    with matplotlib.rc_context(_style()):
+    with matplotlib.rc_context(settings()):
         figure = Figure(figsize=(6.6, 2.9 + 0.19 * len(choices)), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 0.19 * len(choices) + 0.1))
         top.axhline(0, color=GREY, linewidth=0.7, zorder=1)
@@ -261,7 +206,7 @@ def specification_curve(
         _choices(bottom, rows, choices, options)
         failed = len(frame) - len(rows)
         said = f"{len(rows):,} specifications" + (f" ({failed:,} without an estimate)" if failed else "")
-        _remarks(top, [*(["synthetic panel"] if synthetic else []), said])
+        write_remarks(top, [*(["synthetic panel"] if synthetic else []), said])
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2, handletextpad=0.4)
     return figure
 
@@ -288,12 +233,3 @@ def _choices(axes: Axes, rows: pd.DataFrame, choices: list[tuple[str, str]], opt
     axes.tick_params(left=False)
     axes.spines["bottom"].set_visible(False)
     axes.set_xlabel("Specifications, from the smallest to the largest estimate")
-
-
-def _remarks(axes: Axes, remarks: list[str]) -> None:
-    """Write remarks above the axes, where no mark can be."""
-    axes.set_title(" · ".join(remarks), loc="right", fontsize=9.5, color=GREY, pad=4)
-
-
-def _p_text(p_value: float) -> str:
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
