@@ -30,7 +30,7 @@ from syneff.models.audit import audit_fixed_effects, join_audits
 from syneff.models.base import Audit, Estimate, Status, Test
 from syneff.models.joint_draws import BOOTSTRAPS, SCHEMES, diagonal, joint_draws
 from syneff.models.resampling.assignment import ASSIGN
-from syneff.models.resampling.draws import check_draws, draw_chunk, run_draws
+from syneff.models.resampling.draws import check_draws, draw_chunk, few_draws, run_draws
 from syneff.models.stacking import Member, Models, Samples, fit_members, members_of, named
 from syneff.numerics.multiple_testing import complete_draws, holm, rank_pvalues, romano_wolf, westfall_young
 from syneff.panel.panel import Panel
@@ -121,7 +121,7 @@ class Family:
         found = run_draws(draw.step, (draw.source, key_for(seed, name)), self.draws, chunk=chunk, of="joint draws")
         # Bootstrap samples have the effect of the estimate; placebo treatments and outcomes made under the null have none.
         centre = estimate.coef if self.scheme in BOOTSTRAPS else jnp.zeros_like(estimate.coef)
-        return _adjusted(replace(estimate, notes=(*estimate.notes, *draw.notes)), found, centre)
+        return _adjusted(replace(estimate, notes=(*estimate.notes, *draw.notes, *few_draws(self.draws))), found, centre)
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
         """Audit the fit of every member; see `syneff.models.audit`."""

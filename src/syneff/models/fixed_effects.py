@@ -25,6 +25,7 @@ name                    what
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from syneff.models import closed_forms
 from syneff.models.audit import audit_fixed_effects
@@ -167,8 +168,20 @@ class FixedEffects(Estimator):
         return audit_fixed_effects(panel, self.spec, estimate)
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
-        """Say which rows were left out and which regressors omitted."""
-        return sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
+        """Say which rows were left out, which regressors omitted, and what has no standard error."""
+        said = sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
+        coef, error = np.asarray(estimate.coef), np.asarray(estimate.std_error)
+        if np.isnan(coef[estimate.names.index(self.spec.treatment)]):
+            said += (
+                f"{self.spec.treatment} has no effect to estimate: effects and controls explain it, as where all units are "
+                "treated at the same time, or from the first period on",
+            )
+        bare = [name for name, lost in zip(estimate.names, np.isfinite(coef) & np.isnan(error), strict=True) if lost]
+        if bare and int(estimate.status) != Status.NO_DEGREES_OF_FREEDOM:
+            said += (
+                f"no standard error of {', '.join(bare)}: its scores cancel within clusters; cluster by more groups",
+            )
+        return said
 
     def _partial_out_controls(self, design: Design) -> tuple[partialled.Partialled, Counts]:
         absorbed = absorption(design.weights, self.spec.effects)

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from syneff.numerics.least_squares import RCOND, absorb, absorption, centred_squares, least_squares, sweep
-from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
+from syneff.typing import Array, Bool, Float, Int, UnitPeriod, UnitPeriodK
 
 
 @partial(
@@ -114,9 +114,11 @@ def wild_forms(
     if variant[1] == "3":
         own, left = -jnp.einsum("gk,gkr->gr", rows, drawn), row[None, :] - rows
         actual = -jnp.einsum("gk,gk->g", rows, scores[:, :, 2])
-    # A cluster that alone identifies the treatment has no leave-one-out estimate.
-    lost = (rows[:, 0] == 0.0) & (variant[1] == "3")
-    return WildForms(effect, own, left, drawn.transpose(1, 0, 2), jnp.where(lost, jnp.nan, actual))
+        # Without a cluster that alone identifies the treatment there is no estimate.
+        k = regressors.shape[2]
+        identified = jax.vmap(lambda each: _identified(total - each, size, k))(moments)
+        own, actual = jnp.where(identified[:, None], own, jnp.nan), jnp.where(identified, actual, jnp.nan)
+    return WildForms(effect, own, left, drawn.transpose(1, 0, 2), actual)
 
 
 def wild_statistics(forms: WildForms, drawn: Float[Array, "draw cluster"]) -> Float[Array, "draw 5"]:
@@ -131,6 +133,13 @@ def wild_statistics(forms: WildForms, drawn: Float[Array, "draw cluster"]) -> Fl
     ]
     squares = [(deviations[i] * deviations[j]).sum(1) for i, j in ((0, 0), (0, 1), (1, 1))]
     return jnp.stack([effects[:, 0], effects[:, 1], *squares], axis=1)
+
+
+def _identified(moments: Float[Array, "n n"], size: Float[Array, " n"], k: int) -> Bool[Array, ""]:
+    """Say whether the dummies, all after the `k` regressors, leave anything of regressor 0."""
+    cross = moments[0, k:]
+    left = moments[0, 0] - cross @ moment_inverse(moments[k:, k:], size[k:]) @ cross
+    return left > RCOND * size[0]
 
 
 def columns_of(

@@ -25,6 +25,7 @@ from syneff.models.resampling import intervals
 from syneff.models.resampling.draws import (
     Resampled,
     check_draws,
+    few_draws,
     resampled_clusters,
     run_draws,
 )
@@ -225,7 +226,8 @@ def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], cluster
         cov[np.ix_(kept, kept)] = np.atleast_2d(np.cov(coef[complete][:, kept], rowvar=False))
     failed = int((~complete).sum())
     total = coef.shape[0]
-    lost = (f"{failed} of {total:,} draws left out: a regressor had nothing left in them",) if failed else ()
+    gone = np.asarray(drawn.names)[kept & ~np.isfinite(coef).all(0)]
+    lost = (f"{failed} of {total:,} draws left out: they have no {' or '.join(gone)} to estimate",) if failed else ()
     spread = (f"intervals and standard errors from {total - failed:,} draws of {len(clusters.names)} clusters",)
     return replace(
         estimate,
@@ -237,5 +239,5 @@ def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], cluster
             "bootstrap_draws": jnp.asarray(float(total - failed)),
             "draws_failed": jnp.asarray(float(failed)),
         },
-        notes=(*estimate.notes, *clusters.notes, *spread, *lost),
+        notes=(*estimate.notes, *clusters.notes, *few_draws(total), *spread, *lost),
     )

@@ -17,6 +17,8 @@ from syneff.typing import Array
 
 FEW_CLUSTERS = 10
 """Clusters below which resampling them tells little."""
+FEW_DRAWS = 99
+"""Draws below which no p-value is below 1 %."""
 
 
 def check_draws(scheme: str, draws: int, chunk: int | None) -> None:
@@ -106,6 +108,13 @@ def crossing_units(design: Design) -> list[int]:
         return []
     cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
     return [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
+
+
+def few_draws(draws: int) -> tuple[str, ...]:
+    """Warn of too few draws for the tails that tests and intervals are made of."""
+    if draws >= FEW_DRAWS:
+        return ()
+    return (f"only {draws} draws: no p-value can be below {1 / (1 + draws):.2g}; 999 or more are usual",)
 
 
 def few_clusters(count: int) -> tuple[str, ...]:

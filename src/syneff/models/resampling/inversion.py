@@ -51,6 +51,8 @@ class WildTest:
         """Return the p-value: two-sided (0), of a greater (1) or a smaller (-1) coefficient."""
         drawn, statistic = self.statistics(null), (self.value - null) / self.error
         drawn = drawn[np.isfinite(drawn)]
+        if not drawn.size or not np.isfinite(statistic):
+            return np.nan
         drawn, statistic = (np.abs(drawn), abs(statistic)) if side == 0 else (side * drawn, side * statistic)
         slack = 1e-9 * max(abs(statistic), 1.0)
         beyond, ties = (drawn > statistic + slack).sum(), (np.abs(drawn - statistic) <= slack).sum()

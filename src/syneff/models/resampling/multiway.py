@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.errors import SpecError
+from syneff.errors import SpecError, unknown_name
 from syneff.models.base import Design, Estimate, Spec
 from syneff.models.closed_forms import counts_of
 from syneff.models.clusters import clusters_of
@@ -71,6 +71,10 @@ def bootstrap_clusters(
         chosen: tuple[str, ...] = (own[int(np.argmin(sizes))],)
     else:
         chosen = (names,) if isinstance(names, str) else tuple(names)
+    for name in chosen:
+        if name not in ("unit", "period", *panel.traits, *panel.columns):
+            known = ("unit", "period", *panel.traits, *panel.columns)
+            raise SpecError(unknown_name("estimator.bootstrap_cluster", name, known))
     plain = Spec(spec.outcome, spec.treatment, cluster=chosen)
     way = clusters_of(panel, plain, inside)[-1]
     levels, codes = np.unique(np.asarray(way.codes)[inside], return_inverse=True)

@@ -28,7 +28,7 @@ from syneff.errors import SpecError, one_of
 from syneff.models.audit import audit_inside
 from syneff.models.base import Audit, Design, Estimate, Estimator, Test
 from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling.draws import check_draws, crossing_units, resampled_clusters, run_draws
+from syneff.models.resampling.draws import check_draws, crossing_units, few_draws, resampled_clusters, run_draws
 from syneff.models.resampling.inversion import WildTest
 from syneff.models.resampling.multiway import bootstrap_clusters, check_variant, variance_terms
 from syneff.numerics.multiway_wild import MultiwayForms, actual_variance, multiway_forms, multiway_statistics
@@ -76,14 +76,14 @@ class WildClusterBootstrap:
     draws: int = 9999
     impose_null: bool = True
     weights: str = "rademacher"
-    variant: str = "11"
+    variant: str | int = "11"
     null_value: float = 0.0
     enumerate: bool | None = None
     bootstrap_cluster: str | tuple[str, ...] | None = None
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "variant", str(self.variant))
+        object.__setattr__(self, "variant", str(self.variant))  # a command line has numbers
         if not isinstance(self.bootstrap_cluster, str | None):  # yaml has lists
             object.__setattr__(self, "bootstrap_cluster", tuple(self.bootstrap_cluster))
         one_of("estimator.weights", self.weights, WEIGHTS)
@@ -135,7 +135,7 @@ class WildClusterBootstrap:
             draws=_draws(actual, parts, plan.factor),
             tests=(*actual.tests, test),
             stats={**actual.stats, **stats},
-            notes=(*actual.notes, *(() if exact else plan.notes), *said),
+            notes=(*actual.notes, *(() if exact else (*plan.notes, *few_draws(total))), *said),
         )
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
@@ -149,15 +149,13 @@ class WildClusterBootstrap:
         drawn = f"{total:,} sign vectors, all there are" if exact else f"{total:,} draws of {self.weights} weights"
         error = "" if exact else f", Monte-Carlo error {float(test.error):.2g}"
         said = f"wild cluster bootstrap ({name}, {plan.groups}, {drawn}): p = {float(test.pvalue):.4g}{error}"
-        told = [said]
         if not plan.variance > 0:
-            told.append(
-                "the wild cluster bootstrap has no statistic: the estimate's own variance, clustered in several ways, is not "
-                "positive. Cluster by one name."
-            )
-        if lost:
-            told.append(f"{lost:,} of {total:,} wild draws left out: their variance is not positive")
-        return tuple(told)
+            why = "the estimate's own clustered variance is not positive"
+            if str(self.variant)[1] == "3":
+                why = "without one of the clusters the effect cannot be estimated; use variant=11 or 31"
+            return (f"wild cluster bootstrap ({name}, {plan.groups}): no statistic, {why}",)
+        left_out = f"{lost:,} of {total:,} wild draws left out: their variance is not positive"
+        return (said, left_out) if lost else (said,)
 
     def _plan(self, panel: Panel, design: Design, actual: Estimate) -> "_Plan":
         spec = self.model.spec
@@ -173,7 +171,7 @@ class WildClusterBootstrap:
             n_clusters=count,
             effects=spec.effects,
             impose_null=self.impose_null,
-            variant=self.variant,
+            variant=str(self.variant),
         )
         squares = float((np.asarray(forms.actual) ** 2).sum())
         factor = self._factor(actual, squares, count)
@@ -182,7 +180,7 @@ class WildClusterBootstrap:
     def _multiway_plan(self, panel: Panel, design: Design, actual: Estimate) -> "_Plan":
         spec = self.model.spec
         groups = bootstrap_clusters(panel, design, spec, self.bootstrap_cluster)
-        check_variant(self.variant, groups, spec.effects)
+        check_variant(str(self.variant), groups, spec.effects)
         ways, factors = variance_terms(spec, design, actual)
         outcome = design.outcome - self.null_value * design.regressors[:, :, 0]
         forms: MultiwayForms = multiway_forms(
@@ -193,7 +191,7 @@ class WildClusterBootstrap:
             n_groups=groups.count,
             effects=spec.effects,
             impose_null=self.impose_null,
-            leave_out=self.variant[0] == "3",
+            leave_out=str(self.variant)[0] == "3",
         )
         variance = float(actual_variance(forms))
         said = (
@@ -215,7 +213,7 @@ class WildClusterBootstrap:
         The rule is read off the model's own clustered standard error; where that is of another kind, G/(G-1) stands for it.
         It multiplies the actual and all drawn variances, so the p-value does not depend on it.
         """
-        if self.variant[1] == "3":
+        if str(self.variant)[1] == "3":
             return (count - 1.0) / count
         clustered = self.model.spec.covariance in ("CR1", "CR0")
         return float(actual.cov[0, 0]) / squares if clustered else count / (count - 1.0)
