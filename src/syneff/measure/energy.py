@@ -10,9 +10,9 @@ values of cities add up to the fitted value of their province. Under the constra
 
 .. math:: E_{it} = E_{pt} \hat E_{it} / \sum_{j \in p} \hat E_{jt} .
 
-Two things to know. Under the constraint and through the origin ``beta`` cancels: a city's energy is its share of the province's
-lights, and the fit only says how well lights follow energy. And energy per unit of light is then one number a province and year,
-so efficiency scores that use it as an input see lights, with all their breaks.
+Two things to know. Under the constraint and through the origin ``beta`` cancels: a city's energy is its share of the lights of
+its province, and the fit only says how well lights follow energy. Energy per unit of light is then one number a province and
+year, so efficiency scores that use it as an input see lights, with all their breaks.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,7 @@ class Groups:
 
     def spread(self, values: Float[np.ndarray, "group period"]) -> HostUnitPeriod:
         """Give every unit the value of its group."""
-        return values[self.codes]
+        return np.asarray(values[self.codes])
 
     def value(self, column: str) -> Float[np.ndarray, "group period"]:
         """Return the one value that the units of a group repeat in each period; NaN where no unit has one.

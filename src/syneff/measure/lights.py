@@ -4,8 +4,8 @@ The sensors of 1992-2013 and of 2012 on measure on different scales. In the year
 
 .. math:: y_{it} = a \, x_{it}^{b} ,
 
-fitted in logarithms or, as part of the literature does, in levels by non-linear least squares. What is joined so has a change of
-sensor inside: `breaks` says in which year how many cities jump.
+fitted in logarithms or, as part of the literature does, in levels by non-linear least squares. What is joined so has a change
+of sensor inside: `breaks` says in which year how many cities jump.
 """
 
 import numpy as np
@@ -103,7 +103,7 @@ def harmonise_lights(panel: Panel, *, name: str, early: str, late: str, form: st
     for each, values in ((early, first), (late, second)):
         refuse(panel, values < 0, f"{name}: {each!r} is negative in", "Radiance is at least 0.", everywhere=True)
     both = panel.sample & (first > 0) & (second > 0)
-    years = [year for year, any_city in zip(panel.periods, both.any(axis=0), strict=True) if any_city]
+    years = [str(panel.periods[t]) for t in np.unique(np.nonzero(both)[1])]
     if both.sum() < FEWEST:
         raise DataError(
             f"{name}: {early!r} and {late!r} are both positive in {int(both.sum())} city-years, too few to join them "
@@ -113,9 +113,10 @@ def harmonise_lights(panel: Panel, *, name: str, early: str, late: str, form: st
     joined = np.where(np.isnan(first), scale * np.power(second, power), first)
     made = panel.assign({name: joined})
     found = breaks(made, name)
+    where = "logarithms" if form == "log" else "levels"
     note = (
-        f"{name}: {early} where known, else {scale:.4g} x {late}^{power:.4g}, fitted in {'logarithms' if form == 'log' else 'levels'} "
-        f"on {int(both.sum())} city-years of {listed(str(year) for year in years)}, R2 {fit:.3f}"
+        f"{name}: {early} where known, else {scale:.4g} x {late}^{power:.4g}, fitted in {where} on {int(both.sum())} "
+        f"city-years of {listed(years)}, R2 {fit:.3f}"
     )
     said = break_note(found, name)
     variable = Variable("Night lights", "夜间灯光", unit_of(panel, early))
