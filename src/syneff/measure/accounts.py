@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from syneff.errors import DataError, one_of
+from syneff.errors import DataError, SpecError, one_of
 from syneff.measure.capital import perpetual_inventory as perpetual_inventory
 from syneff.measure.groups import groups_of
 from syneff.measure.prices import level_of
@@ -26,12 +26,48 @@ from syneff.panel.steps import lag, ratio, undeclared
 GROWTH = ("log", "percent")
 
 
+def add_up(
+    panel: Panel, *, name: str, columns: Sequence[str], label: str = "", label_zh: str = "", unit: str | None = None
+) -> Panel:
+    """Add the sum of columns, e.g. labour as the employed of urban units and the self-employed; missing where one of them is.
+
+    Parameters
+    ----------
+    panel
+        The panel.
+    name
+        The new column.
+    columns
+        Columns in one unit.
+    label, label_zh, unit
+        What the sum is; the columns' labels joined, and their unit, if not given.
+
+    Raises
+    ------
+    DataError
+        If a column is unknown, or two columns are declared in different units.
+    """
+    if not columns:
+        raise SpecError(f"{name}: columns is empty. Name the columns to add up.")
+    units = dict.fromkeys(unit_of(panel, each) for each in columns if unit_of(panel, each))
+    if len(units) > 1:
+        raise DataError(
+            f"{name}: the columns {', '.join(columns)} are in different units: {', '.join(units)}. Rescale them."
+        )
+    english, chinese = (" + ".join(panel.label(each, language) for each in columns) for language in ("en", "zh"))
+    variable = Variable(label or english, label_zh or chinese, next(iter(units), "") if unit is None else unit)
+    total = np.sum([panel.column(each) for each in columns], axis=0)
+    odd = mixed_units(panel, columns)
+    note = f"{name}: {' + '.join(columns)}" + (f". WARNING: {odd}." if odd else ".")
+    return panel.assign({name: total}, undeclared(panel, {name: variable}), note)
+
+
 def deflate(
     panel: Panel,
     *,
     name: str,
     column: str,
-    base: int,
+    base: int | None = None,
     index: str | None = None,
     growth: str | None = None,
     kind: str = "chained",
@@ -48,7 +84,7 @@ def deflate(
     column
         The column at current prices.
     base
-        The year whose prices count; the new column equals the old one there.
+        The year whose prices count, the panel's first if None; the new column equals the old one there.
     index, growth
         A column with an index, or one with growth rates in per cent: one of the two.
     kind
@@ -71,6 +107,7 @@ def deflate(
         If the base year is not in the panel, or an option is not allowed.
     """
     one_of("deflate.measures", measures, ("price", "volume"))
+    base = panel.periods[0] if base is None else base
     at = position(panel, base, f"{name}: base")
     level, said = level_of(panel, at, index=index, growth=growth, kind=kind, needed=panel.column(column))
     nominal = panel.column(column)

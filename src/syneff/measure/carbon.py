@@ -2,10 +2,10 @@ r"""Carbon: an inventory of CO2 from the carriers that a city uses.
 
 .. math:: CO2_{it} = \sum_k Q_{ikt} F_{kgt}
 
-with ``Q`` the use of carrier *k* and ``F`` its emission factor, which for electricity is that of the regional grid *g* in year *t*.
-City yearbooks print natural gas, liquefied petroleum gas, electricity and heat, and papers on Chinese cities add up these
-four; coal and oil products enter where they are known. What is added up is the final use of the carriers given, so emissions of
-industry that burns coal itself are missing unless coal is among them.
+with ``Q`` the use of carrier *k* and ``F`` its emission factor, which for electricity is that of the regional grid *g* in
+year *t*. City yearbooks print natural gas, liquefied petroleum gas, electricity and heat, and papers on Chinese cities
+add up these four; coal and oil products enter where they are known. What is added up is the final use of the carriers
+given, so emissions of industry that burns coal itself are missing unless coal is among them.
 
 References
 ----------

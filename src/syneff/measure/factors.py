@@ -1,9 +1,10 @@
 """Emission factors: the table of the package, a user's own, and which factor a city has in a year.
 
-``factors.csv`` beside this module has a row a factor: ``carrier``, ``basis`` (whose numbers), ``grid`` and ``year`` (of electricity
-alone), ``factor`` and its ``unit`` ("t CO2 / 10^4 m3"), the ``heat_value`` (GJ a unit) and the ``content`` (kg CO2/GJ) whose product
-it is, whether it has been ``checked`` against its publication or a copy of it, and its ``source``. Of several bases of a carrier
-the first is the default. ``grids.csv`` says which regional grid a province belongs to; Tibet has no published factor.
+``factors.csv`` beside this module has a row a factor: ``carrier``, ``basis`` (whose numbers), ``grid`` and ``year`` (of
+electricity alone), ``factor`` and its ``unit`` ("t CO2 / 10^4 m3"), the ``heat_value`` (GJ a unit) and the ``content``
+(kg CO2/GJ) whose product it is, whether it has been ``checked`` against its publication or a copy of it, and its
+``source``. Of several bases of a carrier the first is the default. ``grids.csv`` says which regional grid a province
+belongs to; Tibet has no published factor.
 
 A user's table has the columns carrier, factor, unit and source, and any of the others; it takes the place of the package's rows
 for the carriers that it has.
