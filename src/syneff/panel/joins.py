@@ -1,5 +1,7 @@
 """Joining a table of provinces, or of the nation, year by year: each city gets what its province has."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,7 @@ def join_yearly(
     path: str,
     group: str | None = None,
     period: str = "year",
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
     lag_by: int = 0,
 ) -> Panel:
     """Add columns from a table with one row a group and year (energy of provinces), or one row a year (research of the nation).
@@ -58,7 +60,9 @@ def join_yearly(
     for name in [*keys, *(columns or [])]:
         if name not in frame.columns:
             raise DataError(f"join_yearly, path={path}: {unknown_name('column', name, frame.columns)}")
-    wanted = columns or [name for name in frame.columns if name not in keys and is_numeric(frame[name])]
+    wanted = (
+        list(columns) if columns else [name for name in frame.columns if name not in keys and is_numeric(frame[name])]
+    )
     _check(panel, frame, path, wanted, keys=keys)
     labels = _labels(panel, group)
     indexed = frame.assign(**{period: numbers(frame[period])})
@@ -67,11 +71,7 @@ def join_yearly(
         _match(panel, labels, sorted(set(indexed[group])), path)
     indexed = indexed.set_index(keys)
     taken = {name: _cube(panel, numbers(indexed[name]), labels, lag_by) for name in wanted}
-    empty = (
-        np.any([np.isnan(values) & panel.sample for values in taken.values()], axis=0)
-        if taken
-        else np.zeros(panel.shape)
-    )
+    empty = np.isnan(np.stack([np.zeros(panel.shape), *taken.values()])).any(axis=0) & panel.sample
     years = [str(panel.periods[t]) for t in np.unique(np.nonzero(empty)[1])]
     note = f"joined {', '.join(wanted)} by {' and '.join(keys)}" + (f", of {lag_by} years before" if lag_by else "")
     note += f"; values are missing in {listed(years)}" if years else ""
@@ -98,22 +98,17 @@ def _check(panel: Panel, frame: pd.DataFrame, path: str, wanted: list[str], *, k
     for name in [keys[-1], *wanted]:
         wrong = numbers(frame[name]).isna() & frame[name].notna()
         if wrong.any():
-            raise DataError(
-                f"join_yearly, path={path}: column {name!r} has text among its numbers: {listed(map(str, frame.loc[wrong, name]))}."
-            )
-    clash = [name for name in wanted if name in panel.traits]
+            cells = listed(str(each) for each in frame.loc[wrong, name])
+            raise DataError(f"join_yearly, path={path}: column {name!r} has text among its numbers: {cells}.")
+    clash = [name for name in wanted if name in panel.traits or name in panel.columns]
     if clash:
-        raise DataError(
-            f"join_yearly, path={path}: {listed(clash)} is a trait of the panel already. Rename it in the table."
-        )
+        raise DataError(f"join_yearly, path={path}: {listed(clash)} is in the panel already. Rename it in the table.")
 
 
 def _match(panel: Panel, labels: list[str] | None, known: list[str], path: str) -> None:
     """Raise if a group of the sample is not in the table, with the nearest name there."""
-    inside = panel.sample.any(axis=1)
-    absent = dict.fromkeys(
-        label for label, used in zip(labels or [], inside, strict=True) if used and label not in known
-    )
+    inside = np.unique(np.nonzero(panel.sample)[0]).tolist()
+    absent = dict.fromkeys(labels[i] for i in inside if labels is not None and labels[i] not in known)
     if absent:
         first = next(iter(absent))
         raise DataError(

@@ -99,15 +99,16 @@ def _member(panel: Panel, name: str, trait: str, values: Sequence[str | int | fl
 
 def _condition(panel: Panel, condition: str) -> HostTrait:
     held = holds(panel, condition, "condition")
-    inside = panel.sample | ~panel.sample.any(axis=1)[:, None]
-    always = np.atleast_1d((held | ~inside).all(axis=1))
-    moving = ~always & np.atleast_1d((held & inside).any(axis=1))
+    # A city without any row in the sample is judged by all its rows.
+    used = panel.sample | ~panel.sample.any(axis=1, keepdims=True)
+    share = np.where(used, held, 0.0).sum(axis=1) / used.sum(axis=1)
+    moving = (share > 0.0) & (share < 1.0)
     if moving.any():
         raise DataError(
             f"condition {condition!r} changes over the years of {listed(panel.names[i] for i in np.flatnonzero(moving))}. "
             "A group must be one for all years: compare traits, or a column that does not change."
         )
-    return np.asarray(always, dtype=float)
+    return np.asarray(share)
 
 
 def rank(
