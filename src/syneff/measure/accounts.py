@@ -108,7 +108,7 @@ def deflate(
     """
     one_of("deflate.measures", measures, ("price", "volume"))
     base = panel.periods[0] if base is None else base
-    at = position(panel, base, f"{name}: base")
+    at = position(panel, base, f"{name}.base")
     level, said = level_of(panel, at, index=index, growth=growth, kind=kind, needed=panel.column(column))
     nominal = panel.column(column)
     if measures == "volume":
@@ -178,8 +178,8 @@ def share_out(panel: Panel, *, name: str, total: str, by: str, group: str = "pro
             "Mend the key, or take the year out with drop_periods."
         )
     missing = np.isnan(groups.spread(totals)) & panel.sample
-    shared = groups.spread(totals) * key / groups.spread(np.where(sums > 0, sums, np.nan))
-    shared = np.where(groups.spread((totals == 0) & (sums <= 0)) & ~np.isnan(key), 0.0, shared)
+    nothing = np.where(totals == 0, 1.0, np.nan)  # where the keys are all 0, a total of 0 is 0 for every city
+    shared = groups.spread(totals) * key / groups.spread(np.where(sums > 0, sums, nothing))
     note = f"{name}: {total} of {len(groups.names)} groups ({group}) shared out by {by}"
     note += f"; the total is missing in {cells(panel, missing)}." if missing.any() else "."
     variable = Variable(f"{panel.label(total)}, shared out", f"{panel.label(total, 'zh')}分摊", unit_of(panel, total))

@@ -35,10 +35,10 @@ def perpetual_inventory(
     price: str | None = None,
     price_kind: str = "chained",
     base: int | None = None,
-    depreciation: float | str = 0.096,
+    depreciation: int | float | str = 0.096,
     initial: str = "ratio",
-    ratio: float = 0.10,
-    growth: float | None = None,
+    ratio: int | float = 0.10,
+    growth: int | float | None = None,
     growth_years: int = 5,
     gaps: str = "error",
 ) -> Panel:
@@ -95,7 +95,7 @@ def perpetual_inventory(
     real, priced = nominal, "as it stands"
     if price is not None:
         level, said = level_of(
-            panel, position(panel, base, f"{name}: base"), index=price, kind=price_kind, needed=nominal
+            panel, position(panel, base, f"{name}.base"), index=price, kind=price_kind, needed=nominal
         )
         real, priced = nominal / level, f"at {base} prices by {said}"
     rates = _rates(panel, name, depreciation)
@@ -151,7 +151,7 @@ def _check_gaps(panel: Panel, name: str, investment: str, first: Int[np.ndarray,
         )
 
 
-def _rates(panel: Panel, name: str, depreciation: float | str) -> HostUnitPeriod:
+def _rates(panel: Panel, name: str, depreciation: int | float | str) -> HostUnitPeriod:
     """Return the depreciation rate of each city and year."""
     if isinstance(depreciation, str):
         rates = panel.column(depreciation)
@@ -171,8 +171,8 @@ def _initial(
     rates: HostUnitPeriod,
     *,
     initial: str,
-    ratio: float,
-    growth: tuple[float | None, int],
+    ratio: int | float,
+    growth: tuple[int | float | None, int],
 ) -> tuple[Float[np.ndarray, " unit"], str]:
     """Return the stock at the end of each city's first year, and the rule in words."""
     rows, present = np.arange(len(panel.units)), first < len(panel.periods)
@@ -206,7 +206,7 @@ def _growth_rates(
     real: HostUnitPeriod,
     first: Int[np.ndarray, " unit"],
     *,
-    growth: tuple[float | None, int],
+    growth: tuple[int | float | None, int],
 ) -> tuple[Float[np.ndarray, " unit"], str]:
     given, years = growth
     if given is not None:
@@ -235,7 +235,7 @@ def _refuse_units(panel: Panel, wrong: np.ndarray, what: str, remedy: str) -> No
         raise DataError(f"{what} {listed(panel.names[i] for i in np.flatnonzero(wrong))}. {remedy}")
 
 
-def _spelt(panel: Panel, depreciation: float | str) -> str:
+def _spelt(panel: Panel, depreciation: int | float | str) -> str:
     return f"depreciation {depreciation}" if isinstance(depreciation, str) else f"depreciation {depreciation:.2%}"
 
 

@@ -47,7 +47,7 @@ def carbon_inventory(
     grid: str | None = None,
     province: str | None = None,
     basis: Mapping[str, str] | None = None,
-    scale: Mapping[str, float] | None = None,
+    scale: Mapping[str, int | float] | None = None,
     factors_path: str | None = None,
     missing: str = "error",
     unit: str = "10^4 t",
@@ -155,7 +155,7 @@ def _use(panel: Panel, name: str, column: str, *, missing: str) -> tuple[HostUni
 
 
 def _unit_note(
-    panel: Panel, carriers: Mapping[str, str], used: Mapping[str, Applied], scale: Mapping[str, float]
+    panel: Panel, carriers: Mapping[str, str], used: Mapping[str, Applied], scale: Mapping[str, int | float]
 ) -> list[str]:
     """Say which columns are declared in another unit than their factor is for, and not rescaled."""
     wrong = [
