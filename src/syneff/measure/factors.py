@@ -116,14 +116,14 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table with all columns, text without blanks and numbers as numbers."""
     clean = frame.reindex(columns=[*REQUIRED, *OPTIONAL])
     for name in ("carrier", "unit", "source", "basis", "grid", "checked"):
-        clean[name] = clean[name].fillna("").astype(str).str.strip()
+        clean[name] = ["" if pd.isna(cell) else str(cell).strip() for cell in clean[name]]
     for name in ("factor", "year", "heat_value", "content"):
         clean[name] = numbers(clean[name])
     return clean
 
 
 def _validate(own: pd.DataFrame, path: str) -> None:
-    key = own[["carrier", "basis", "grid", "year"]].astype(str).agg("|".join, axis=1)
+    twice = own.duplicated(["carrier", "basis", "grid", "year"])
     rules = [
         Rule(
             "factor",
@@ -139,7 +139,7 @@ def _validate(own: pd.DataFrame, path: str) -> None:
         Rule("source", lambda cells: cells != "", "a source is missing in {cells}: say where the factor is from."),
         Rule(
             "carrier",
-            lambda cells: ~key.loc[cells.index].duplicated(),
+            lambda cells: ~twice.loc[cells.index],
             "{cells} have the same carrier, basis, grid and year.",
         ),
     ]

@@ -78,11 +78,11 @@ def mixed_units(panel: Panel, columns: Sequence[str]) -> str:
     """
     said = []
     for name in dict.fromkeys(columns):
-        values = np.where(panel.column(name) > 0, panel.column(name), np.nan)
-        known = (~np.isnan(values)).any(axis=1)
+        values = np.log10(np.where(panel.column(name) > 0, panel.column(name), np.nan))
+        known = ~np.isnan(values).all(axis=1)
         centre = np.full(len(panel.units), np.nan)
         centre[known] = np.nanmedian(values[known], axis=1)
-        odd = np.abs(np.log10(values / centre[:, None])) > MIXED
+        odd = np.abs(values - centre[:, None]) > MIXED
         if odd.any():
             said.append(
                 f"column {name!r} seems to mix units by a factor of a thousand: {cells(panel, odd)} "
