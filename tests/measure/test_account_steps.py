@@ -7,7 +7,8 @@ import yaml
 
 from syneff import nodes
 from syneff.command import conf_directory
-from syneff.measure.accounts import growth, per_head, share_out
+from syneff.errors import DataError
+from syneff.measure.accounts import deflate, growth, per_head, perpetual_inventory, share_out
 from syneff.measure.agglomeration import coagglomeration, location_quotient
 from syneff.measure.energy import spread_energy
 from syneff.measure.lights import breaks
@@ -57,12 +58,12 @@ def yearbook() -> Panel:
         **{name: draw(1.0) for name in SERVICES},
         "gdp_nominal": draw(900),
         "lights": draw(5e4),
-        "science_share": draw(0.02),
+        "science": draw(2.0),
         "investment_price": 100 + rng.normal(3, 1, shape),
         "gdp_price": 100 + rng.normal(3, 1, shape),
         **{name: repeat(5) for name in MANUFACTURING},
-        "industry_employment": repeat(200),
-        "research": np.repeat(np.linspace(2e3, 9e3, len(YEARS))[None, :], 6, axis=0),
+        "province_industry": repeat(200),
+        "rd_lagged": np.repeat(np.linspace(2e3, 9e3, len(YEARS))[None, :], 6, axis=0),
     }
     sums = columns["lights"].reshape(2, 3, -1).sum(axis=1)
     columns["province_energy"] = np.repeat(500 + 0.02 * sums, 3, axis=0)
@@ -72,6 +73,7 @@ def yearbook() -> Panel:
     traits = {
         "province": np.repeat(np.array(["Hubei", "Hebei"], dtype=object), 3),
         "grid": np.repeat(np.array(["Central", "North"], dtype=object), 3),
+        **{name: np.array([1.0, 0, 1, 0, 0, 1]) for name in ("coastal", "northern", "eastern", "two_control_zone")},
         "lat": np.array([29.0, 30.0, 31.0, 37.0, 38.0, 39.0]),
         "port": np.array([1.0, 0, 0, 1, 0, 0]),
         "rail1933": np.array([1.0, 1, 0, 1, 0, 1]),
@@ -102,22 +104,36 @@ def test_the_accounts_make_what_the_technology_takes(yearbook):
 
 
 @pytest.mark.parametrize(
-    ("group", "expected"),
+    ("groups", "expected"),
     [
-        ("carbon", ["co2", "co2_heat"]),
-        ("energy", ["energy"]),
-        ("agglomeration", ["magg", "sagg", "coag"]),
-        ("pilots", ["low_carbon", "smart_city", "civilised_city", "carbon_market"]),
-        ("traits", ["northern_trend", "northern_trend2", "northern_2005"]),
-        ("instruments", ["port_research", "rail_research"]),
+        (["carbon"], ["co2", "co2_heat"]),
+        (["energy"], ["energy"]),
+        (["industries", "agglomeration"], ["magg", "sagg", "coag"]),
+        (["pilots"], ["low_carbon", "smart_city", "civilised_city", "carbon_market"]),
+        (["trends", "trait_years"], ["coastal_trend", "two_control_zone_trend2", "coastal_2005"]),
+        (["instruments"], ["port_rd", "rail_rd"]),
     ],
 )
-def test_every_group_of_steps_runs(yearbook, group, expected):
-    panel = run(yearbook, group)
+def test_every_group_of_steps_runs(yearbook, groups, expected):
+    panel = yearbook
+    for group in groups:
+        panel = run(panel, group)
     for name in expected:
-        known = panel.columns[name][:, 1:]
-        assert np.isfinite(known).all(), name
-        assert known.std() > 0, name
+        assert np.isfinite(panel.columns[name]).all(), name
+        assert panel.columns[name].std() > 0, name
+
+
+def test_groups_and_ranks_come_from_a_table_of_cities(yearbook):
+    panel = run(yearbook, "groups")
+    np.testing.assert_array_equal(panel.traits["northern"], [0, 0, 0, 1, 1, 1])
+    assert panel.traits["rank"].tolist() == [
+        "sub_provincial",
+        "ordinary",
+        "ordinary",
+        "capital",
+        "ordinary",
+        "ordinary",
+    ]
 
 
 def test_the_accounts_do_not_depend_on_the_order_of_cities(yearbook):
@@ -171,6 +187,30 @@ def test_real_accounts(china):
     np.testing.assert_allclose(shared_out.columns["part"].sum(axis=0), len(set(china.traits["province"])), rtol=1e-10)
 
 
+def test_the_real_gdp_is_what_its_own_deflator_gives(china):
+    # The file has both: gdp at 2000 prices, gdp_nominal, and the deflator between them, to six digits.
+    deflator, real = china.columns["deflator"], china.columns["gdp"]
+    chained = np.full(china.shape, np.nan)
+    chained[:, 1:] = 100 * deflator[:, 1:] / deflator[:, :-1]
+    panel = china.assign({"chained": chained})
+    for options in ({"index": "deflator", "kind": "fixed"}, {"index": "chained"}):
+        after = deflate(panel, name="real", column="gdp_nominal", base=2010, **options).columns["real"]
+        np.testing.assert_allclose(after, real * deflator[:, [6]], rtol=3e-6)
+
+
+def test_real_stocks_give_their_investment_and_are_given_back_by_it(china):
+    stock = china.columns["capital"]
+    investment = np.concatenate([0.1 * stock[:, :1], stock[:, 1:] - 0.904 * stock[:, :-1]], axis=1)
+    usable = (investment > 0).all(axis=1)
+    assert usable.sum() > 200
+    panel = china.assign({"investment": np.where(usable[:, None], investment, np.nan)})
+    again = perpetual_inventory(panel, name="again", investment="investment").columns["again"]
+    np.testing.assert_allclose(again[usable], stock[usable], rtol=1e-9)
+    gap = china.assign({"investment": investment})
+    with pytest.raises(DataError, match="'investment' is negative in"):
+        perpetual_inventory(gap, name="again", investment="investment")
+
+
 def test_real_quotients_and_groups(china):
     with_output = china.assign(
         {
@@ -189,7 +229,7 @@ def test_real_quotients_and_groups(china):
     np.testing.assert_allclose(mean, 1.0, rtol=1e-2)
     ranked = policies.rank(china)
     labels = list(ranked.traits["rank"])
-    assert (labels.count("municipality"), labels.count("sub_provincial")) == (4, 15)
+    assert (labels.count("municipality"), labels.count("sub-provincial")) == (4, 15)
     treated = policies.group_dummy(ranked, name="south", condition="lat < 33")
     trends = interactions.trait_trend(treated, traits=["south"])
     assert set(np.unique(trends.columns["south_trend2"])) == {0.0, *(float(t**2) for t in range(1, 18))}

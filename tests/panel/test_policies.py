@@ -57,8 +57,8 @@ def test_a_group_that_cannot_be(options, error, message):
 def test_ranks_in_their_order():
     panel = numbers(municipality=[0, 0, 0], sub_provincial=[0, NAN, 1], prov_capital=[0, 1, 1])
     after = policies.rank(panel)
-    assert after.traits["rank"].tolist() == ["ordinary", "capital", "sub_provincial"]
-    assert "0 municipality, 1 sub_provincial, 1 capital, 1 ordinary; 1 cities are several of these" in after.notes[-1]
+    assert after.traits["rank"].tolist() == ["ordinary", "capital", "sub-provincial"]
+    assert "0 municipality, 1 sub-provincial, 1 capital, 1 ordinary; 1 cities are several of these" in after.notes[-1]
     with pytest.raises(DataError, match=r"trait 'prov_capital' must be 0, 1 or missing, but is .*2.* for Wuhan"):
         policies.rank(numbers(municipality=[0, 0, 0], sub_provincial=[0, 0, 0], prov_capital=[0, 1, 2]))
     with pytest.raises(DataError, match="unknown trait for rank: 'municipality'"):

@@ -65,11 +65,11 @@ def carbon_inventory(
     name
         The new column.
     grid, province
-        Electricity needs one of them: a trait with regional grids (North, Northeast, East, Central, Northwest, South, Hainan),
-        or one with provinces, in English or Chinese.
+        Electricity needs one of them, unless its basis is "national": a trait with regional grids (North, Northeast, East,
+        Central, Northwest, South, Hainan), or one with provinces, in English or Chinese.
     basis
-        Whose factors, by carrier, if not the first ones of the table: "ipcc" or "provincial" for fuels, "average" or
-        "operating_margin" for electricity, "guideline" or "boiler" for heat.
+        Whose factors, by carrier, if not the first ones of the table: "ipcc" or "provincial" for fuels, "average",
+        "operating_margin" or "national" for electricity, "guideline" or "boiler" for heat.
     scale
         By carrier, what the column must be multiplied by to be in the factor's unit.
     factors_path

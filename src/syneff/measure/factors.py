@@ -10,7 +10,7 @@ A user's table has the columns carrier, factor, unit and source, and any of the 
 for the carriers that it has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -235,14 +235,20 @@ def _by_year(rows: pd.DataFrame, periods: Sequence[int]) -> tuple[np.ndarray, st
     dated = rows.dropna(subset=["year"]).sort_values("year")
     years = dated["year"].to_numpy()
     nearest = np.abs(np.asarray(periods)[:, None] - years[None, :]).argmin(axis=1)
-    borrowed: Mapping[int, list[int]] = {}
+    borrowed: dict[int, list[int]] = {}
     for period, at in zip(periods, nearest, strict=True):
         if period != years[at]:
-            borrowed = {**borrowed, int(years[at]): [*borrowed.get(int(years[at]), []), period]}
+            borrowed.setdefault(int(years[at]), []).append(period)
     said = [f"{_span(some)} by the factor of {year}" for year, some in borrowed.items()]
     return dated["factor"].to_numpy()[nearest], ", ".join(said)
 
 
 def _span(years: Sequence[int]) -> str:
-    whole = len(years) > 1 and years[-1] - years[0] == len(years) - 1
-    return f"{years[0]}-{years[-1]}" if whole else ", ".join(str(year) for year in years)
+    """Word years, those that follow each other as one span."""
+    runs: list[list[int]] = []
+    for year in years:
+        if runs and year == runs[-1][-1] + 1:
+            runs[-1].append(year)
+        else:
+            runs.append([year])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -19,7 +19,7 @@ from syneff.typing import HostTrait
 
 RANKS = {
     "municipality": "直辖市",
-    "sub_provincial": "副省级城市",
+    "sub-provincial": "副省级城市",
     "capital": "省会城市",
     "ordinary": "普通地级市",
 }
@@ -119,7 +119,7 @@ def rank(
     sub_provincial: str = "sub_provincial",
     capital: str = "prov_capital",
 ) -> Panel:
-    """Add the administrative rank of cities as text: municipality, sub_provincial, capital or ordinary.
+    """Add the administrative rank of cities as text: municipality, sub-provincial, capital or ordinary.
 
     A city that is several is the first of them in this order: Wuhan, a provincial capital and sub-provincial, is
     sub_provincial.
