@@ -127,7 +127,7 @@ def test_groups_and_ranks_come_from_a_table_of_cities(yearbook):
     panel = run(yearbook, "groups")
     np.testing.assert_array_equal(panel.traits["northern"], [0, 0, 0, 1, 1, 1])
     assert panel.traits["rank"].tolist() == [
-        "sub_provincial",
+        "sub-provincial",
         "ordinary",
         "ordinary",
         "capital",

@@ -122,7 +122,7 @@ def rank(
     """Add the administrative rank of cities as text: municipality, sub-provincial, capital or ordinary.
 
     A city that is several is the first of them in this order: Wuhan, a provincial capital and sub-provincial, is
-    sub_provincial.
+    sub-provincial.
 
     Parameters
     ----------
