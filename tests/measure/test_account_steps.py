@@ -57,6 +57,11 @@ def yearbook() -> Panel:
         **{name: draw(centre) for name, centre in (("gas", 2e4), ("lpg", 3e4), ("electricity", 5e5), ("heat", 900))},
         **{name: draw(1.0) for name in SERVICES},
         "gdp_nominal": draw(900),
+        "gdp": draw(800),
+        "population": draw(400),
+        "value_added": draw(700),
+        "province_investment": repeat(900),
+        "province_investment_price": repeat(100),
         "lights": draw(5e4),
         "science": draw(2.0),
         "investment_price": 100 + rng.normal(3, 1, shape),
@@ -112,6 +117,8 @@ def test_the_accounts_make_what_the_technology_takes(yearbook):
         (["pilots"], ["low_carbon", "smart_city", "civilised_city", "carbon_market"]),
         (["trends", "trait_years"], ["coastal_trend", "two_control_zone_trend2", "coastal_2005"]),
         (["instruments"], ["port_rd", "rail_rd"]),
+        (["province_capital"], ["capital"]),
+        (["per_head"], ["pgdp", "lnpgdp"]),
     ],
 )
 def test_every_group_of_steps_runs(yearbook, groups, expected):

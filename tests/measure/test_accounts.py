@@ -159,6 +159,20 @@ def test_share_out_names_what_is_wrong(columns, message):
         accounts.share_out(country(**columns), name="s", total="total", by="key")
 
 
+def test_energy_that_does_not_add_up_is_named():
+    panel = country(e=[[30, 30], [60, 61], [50, NAN]], total=[[90, 90], [90, 90], [50, 40]])
+    message = (
+        r"'e' of cities does not add up to 'total' in Anhui 2005: farthest in Anhui 2005, by \+1\.1%; at most 1\.0%"
+    )
+    with pytest.raises(DataError, match=message):
+        accounts.adds_up(panel, column="e", total="total")
+    note = accounts.adds_up(panel, column="e", total="total", tolerance=0.02).notes[-1]
+    assert note == "e of cities adds up to total of their province in 3 groups and years, within 1.11%."
+    thousand = country(e=[[30_000], [60_000], [50_000]], total=[[90], [90], [50]])
+    with pytest.raises(DataError, match=r"Anhui 2004, Hubei 2004: farthest in .*, by \+99900\.0%"):
+        accounts.adds_up(thousand, column="e", total="total")
+
+
 def test_a_city_without_a_province_is_named():
     panel = country(
         total=[[1], [1], [1]], key=[[1], [1], [1]], traits={"land": np.array(["a", None, "b"], dtype=object)}

@@ -91,11 +91,20 @@ def test_published_operating_margins_are_means_of_three_years():
         "South": (0.9063, 0.8664, 0.8306),
     }
     table = factors.packaged()
-    rows = table[(table["basis"] == "operating_margin") & (table["year"] == 2016)].set_index("grid")["factor"] / 10
+    printed = table[table["basis"] == "operating_margin"].pivot(index="grid", columns="year", values="factor") / 10
     for grid, years in single.items():
-        # Weighted by generation, so near the plain mean and within the three.
-        assert rows[grid] == pytest.approx(np.mean(years), abs=0.005)
-        assert min(years) <= rows[grid] <= max(years)
+        means = printed.loc[grid]
+        # Weighted by generation, so near the plain mean.
+        assert means[2016] == pytest.approx(np.mean(years), abs=0.005)
+        # What each notice adds to the one before is one year's margin: a wrong digit would make it jump.
+        margins = dict(zip((2012, 2013, 2014), years, strict=True))
+        for year in (2017, 2018, 2019):
+            margins[year - 2] = 3 * means[year] - margins[year - 3] - margins[year - 4]
+        for year in range(2015, 2008, -1):
+            margins[year - 4] = 3 * means[year] - margins[year - 3] - margins[year - 2]
+        path = np.array([margins[year] for year in sorted(margins)])
+        assert len(path) == 13
+        assert (np.abs(np.diff(np.log(path))) < 0.12).all(), (grid, path)
 
 
 @pytest.mark.parametrize(
@@ -118,16 +127,44 @@ def test_every_province_of_the_real_panel_but_tibet_has_a_grid(shared):
     assert len(provinces) >= 30
 
 
-def test_a_year_without_a_factor_takes_the_nearest_and_says_so():
-    panel = country(first=2008, power=[[1.0] * 5], traits={"grid": np.array(["North"], dtype=object)})
-    after = carbon_inventory(panel, carriers={"electricity": "power"}, grid="grid", unit="t")
-    # 2008 is nearer to 2010 than to 2005.
-    np.testing.assert_allclose(after.columns["co2"], [[8.845, 8.845, 8.845, 8.967, 8.843]])
-    assert "electricity: 2008-2009 by the factor of 2010" in after.notes[-1]
-    assert "to be compared with it: electricity 2005, 2010, 2011" in after.notes[-1]
-    before = country(first=2006, power=[[1.0] * 3], traits={"grid": np.array(["North"], dtype=object)})
-    earlier = carbon_inventory(before, carriers={"electricity": "power"}, grid="grid", unit="t")
-    np.testing.assert_allclose(earlier.columns["co2"], [[12.46, 12.46, 8.845]])
+def own(tmp_path, text):
+    path = tmp_path / "own.csv"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_year_without_a_factor_takes_the_nearest_and_says_so(tmp_path):
+    rows = "".join(
+        f"electricity,{f},t CO2 / 10^4 kWh,mine,N,{y}\n" for y, f in ((2005, 12.0), (2010, 9.0), (2011, 8.0))
+    )
+    path = own(tmp_path, "carrier,factor,unit,source,grid,year\n" + rows)
+    panel = country(first=2006, power=[[1.0] * 7], traits={"grid": np.array(["N"], dtype=object)})
+    after = carbon_inventory(panel, carriers={"electricity": "power"}, grid="grid", factors_path=path, unit="t")
+    np.testing.assert_allclose(after.columns["co2"], [[12, 12, 9, 9, 9, 8, 8]])
+    assert (
+        "electricity: 2006-2007 by the factor of 2005, 2008-2009 by the factor of 2010, 2012 by the" in after.notes[-1]
+    )
+
+
+def test_factors_that_were_not_compared_with_their_publication_are_told():
+    panel = country(first=2011, power=[[1.0] * 2], traits={"grid": np.array(["North"], dtype=object)})
+    note = carbon_inventory(panel, carriers={"electricity": "power"}, grid="grid").notes[-1]
+    assert "factors entered without the publication at hand, to be compared with it: electricity 2011." in note
+
+
+def test_copies_of_the_notices_have_the_same_factors():
+    """Averages of 2012 and operating margins of 2016 and 2019, t CO2/MWh, from copies of the notices that printed them."""
+    grids = ["North", "Northeast", "East", "Central", "Northwest", "South"]
+    printed = {
+        ("average", 2012): [0.8843, 0.7769, 0.7035, 0.5257, 0.6671, 0.5271],
+        ("operating_margin", 2016): [1.0000, 1.1171, 0.8086, 0.9229, 0.9316, 0.8676],
+        ("operating_margin", 2019): [0.9419, 1.0826, 0.7921, 0.8587, 0.8922, 0.8042],
+    }
+    table = factors.packaged().set_index(["basis", "year", "grid"]).sort_index()
+    for (basis, year), values in printed.items():
+        found = [float(table.loc[(basis, year, grid), "factor"]) for grid in grids]
+        np.testing.assert_allclose(found, np.array(values) * 10)
+        assert set(table.loc[(basis, year), "checked"]) == {"yes"}
 
 
 def test_bases_can_be_chosen_by_carrier():
@@ -137,12 +174,6 @@ def test_bases_can_be_chosen_by_carrier():
     np.testing.assert_allclose(after.columns["co2_natural_gas"], [[2162.2]], rtol=1e-4)
     np.testing.assert_allclose(after.columns["co2_lpg"], [[3101.3]], rtol=1e-4)
     np.testing.assert_allclose(after.columns["co2_heat"], [[30000 / 0.7 * 0.0946]], rtol=1e-5)
-
-
-def own(tmp_path, text):
-    path = tmp_path / "own.csv"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
 
 
 def test_a_user_s_factors_come_first(tmp_path):

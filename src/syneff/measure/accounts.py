@@ -186,6 +186,44 @@ def share_out(panel: Panel, *, name: str, total: str, by: str, group: str = "pro
     return panel.assign({name: shared}, undeclared(panel, {name: variable}), note)
 
 
+def adds_up(panel: Panel, *, column: str, total: str, group: str = "province", tolerance: int | float = 0.01) -> Panel:
+    """Check that the cities of a group add up to its total; the panel comes back with a note.
+
+    Parameters
+    ----------
+    panel
+        The panel. Cities out of the sample count; where one has no value the group and year are not judged.
+    column
+        What the cities have, e.g. their own energy statistics.
+    total
+        What the group has, repeated in its cities.
+    group
+        The trait that says which group a city belongs to.
+    tolerance
+        Largest difference allowed, relative to the total.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown, the total differs between cities of a group, or the cities do not add up to it: groups and years
+        are named, with the largest difference.
+    """
+    groups = groups_of(panel, group)
+    totals, values = groups.value(total), panel.column(column)
+    judged = ~groups.any(np.isnan(values)) & (totals > 0)
+    apart = np.where(judged, groups.sum(values) / np.where(judged, totals, 1.0) - 1.0, 0.0)
+    wrong = np.abs(apart) > tolerance
+    if wrong.any():
+        g, t = np.unravel_index(int(np.argmax(np.abs(apart))), apart.shape)
+        raise DataError(
+            f"{column!r} of cities does not add up to {total!r} in {listed(groups.cells(wrong))}: farthest in "
+            f"{groups.names[g]} {panel.periods[t]}, by {apart[g, t]:+.1%}; at most {tolerance:.1%} is allowed. Look for "
+            "missing cities and for units that differ, or share the total out with share_out."
+        )
+    said = f"in {int(judged.sum())} groups and years, within {np.abs(apart).max():.2%}"
+    return panel.assign({}, note=f"{column} of cities adds up to {total} of their {group} {said}.")
+
+
 def per_head(panel: Panel, *, name: str, column: str, population: str, scale: int | float = 1) -> Panel:
     """Add a column per head: `ratio` with the name of what it is.
 

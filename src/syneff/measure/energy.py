@@ -48,8 +48,8 @@ def spread_energy(
     Parameters
     ----------
     panel
-        The panel. A city that is out of the sample, but has lights, keeps its share. A province's energy goes to the cities that
-        the panel has: if it lacks some, the others get theirs.
+        The panel. A city that is out of the sample, but has lights, keeps its share. A province's energy goes to the cities
+        that the panel has: if it lacks some, the others get theirs.
     name
         The new column.
     total

@@ -23,7 +23,7 @@ from syneff.panel import files
 from syneff.panel.cells import numbers
 from syneff.panel.panel import Panel
 from syneff.panel.rules import Rule, failures, listed
-from syneff.typing import HostUnitPeriod
+from syneff.typing import Float, HostUnitPeriod
 
 REQUIRED = ("carrier", "factor", "unit", "source")
 OPTIONAL = ("basis", "grid", "year", "heat_value", "content", "checked")
@@ -60,6 +60,15 @@ class Applied:
 
     values: HostUnitPeriod
     unit: str
+    rows: pd.DataFrame
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Yearly:
+    """Factor of each period, the rows it is from, and which periods borrow another year's."""
+
+    values: Float[np.ndarray, " period"]
     rows: pd.DataFrame
     note: str = ""
 
@@ -191,8 +200,8 @@ def applied(
     rows = _rows(factors, carrier, basis)
     unit = str(rows["unit"].iloc[0]).removeprefix(PREFIX)
     if (rows["grid"] == "").all():
-        values, note = _by_year(rows, panel.periods)
-        return Applied(np.repeat(values[None, :], len(panel.units), axis=0), unit, rows, note)
+        one = _by_year(rows, panel.periods)
+        return Applied(np.repeat(one.values[None, :], len(panel.units), axis=0), unit, one.rows, one.note)
     known = {str(name): _by_year(own, panel.periods) for name, own in rows.groupby("grid", sort=False)}
     found = [None] * len(panel.units) if grids_of_units is None else list(grids_of_units)
     lost = [i for i, grid in enumerate(found) if grid not in known and panel.sample[i].any()]
@@ -203,10 +212,10 @@ def applied(
             "province= (a trait with provinces), add factors by factors_path, or take the cities out with where."
         )
     empty = np.full(len(panel.periods), np.nan)
-    values = np.stack([known[grid][0] if grid in known else empty for grid in found])
-    used = dict.fromkeys(grid for grid in found if grid in known)
-    notes = dict.fromkeys(known[str(grid)][1] for grid in used if known[str(grid)][1])
-    return Applied(values, unit, rows[rows["grid"].isin(list(used))], "; ".join(notes))
+    values = np.stack([known[grid].values if grid in known else empty for grid in found])
+    used = [known[grid] for grid in dict.fromkeys(found) if grid in known]
+    notes = dict.fromkeys(each.note for each in used if each.note)
+    return Applied(values, unit, pd.concat([each.rows for each in used]), "; ".join(notes))
 
 
 def _rows(factors: pd.DataFrame, carrier: str, basis: str | None) -> pd.DataFrame:
@@ -228,10 +237,10 @@ def _rows(factors: pd.DataFrame, carrier: str, basis: str | None) -> pd.DataFram
     return rows
 
 
-def _by_year(rows: pd.DataFrame, periods: Sequence[int]) -> tuple[np.ndarray, str]:
-    """Return the factor in each period, of the nearest published year (the earlier of two), and which years borrow."""
+def _by_year(rows: pd.DataFrame, periods: Sequence[int]) -> _Yearly:
+    """Choose the factor of each period: that of the nearest published year, the earlier of two."""
     if rows["year"].isna().all():
-        return np.full(len(periods), float(rows["factor"].iloc[0])), ""
+        return _Yearly(np.full(len(periods), float(rows["factor"].iloc[0])), rows)
     dated = rows.dropna(subset=["year"]).sort_values("year")
     years = dated["year"].to_numpy()
     nearest = np.abs(np.asarray(periods)[:, None] - years[None, :]).argmin(axis=1)
@@ -240,7 +249,7 @@ def _by_year(rows: pd.DataFrame, periods: Sequence[int]) -> tuple[np.ndarray, st
         if period != years[at]:
             borrowed.setdefault(int(years[at]), []).append(period)
     said = [f"{_span(some)} by the factor of {year}" for year, some in borrowed.items()]
-    return dated["factor"].to_numpy()[nearest], ", ".join(said)
+    return _Yearly(dated["factor"].to_numpy()[nearest], dated.iloc[np.unique(nearest)], ", ".join(said))
 
 
 def _span(years: Sequence[int]) -> str:
