@@ -97,8 +97,7 @@ def location_quotient(
             f"{name}: the nation's employment in {', '.join(columns)} is 0 or missing in {listed(map(str, years))}. "
             "Fill it in, or take the years out with drop_periods."
         )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quotient = part / whole / share
+    quotient = part / np.where(whole > 0, whole, np.nan) / np.where(share > 0, share, np.nan)
     note = f"{name}: location quotient of {' + '.join(columns)} in {total}"
     note += f", by {group}" if group else ""
     note += ", relative to " + ("the sums of the sample" if national is None else f"{national_total} of the nation")
