@@ -17,7 +17,7 @@ from syneff.models.base import Design, Spec
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Panel
 from syneff.pipeline.measurement import Step
-from syneff.typing import Bool
+from syneff.typing import Float
 
 PANEL_AXES = ("measure", "transform", "sample")
 SPEC_AXES = ("outcome", "treatment", "effects", "cluster")
@@ -40,7 +40,7 @@ class Block:
     design
         Its arrays, with a column for every control.
     masks
-        ``[subset k]``: which regressors each specification has, the treatment always.
+        ``[subset k]``: 1 for the regressors that each specification has, the treatment always, else 0.
     controls
         The label of each subset.
     """
@@ -48,7 +48,7 @@ class Block:
     labels: Labels
     model: FixedEffects
     design: Design
-    masks: Bool[np.ndarray, "subset k"]
+    masks: Float[np.ndarray, "subset k"]
     controls: Labels
 
     @property
@@ -124,7 +124,9 @@ def blocks(
             yield labels, tuple(own), str(error)
             continue
         regressors = (spec.treatment, *spec.controls)
-        masks = np.array([[name == spec.treatment or name in controls[label] for name in regressors] for label in own])
+        masks = np.array(
+            [[name == spec.treatment or name in controls[label] for name in regressors] for label in own], float
+        )
         yield Block(labels, *_anonymous(spec, design, regressors), masks, tuple(own))
 
 
