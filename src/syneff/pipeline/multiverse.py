@@ -20,7 +20,7 @@ Steegen, S., Tuerlinckx, F., Gelman, A. and Vanpaemel, W. (2016). Perspectives o
 https://doi.org/10.1177/1745691616658637
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -85,8 +85,8 @@ class Multiverse:
     samples: Choices = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     treatments: tuple[str, ...] = ()
-    controls: Mapping[str, tuple[str, ...]] | None = None
-    effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    controls: Mapping[str, Sequence[str]] | None = None
+    effects: Mapping[str, Sequence[str]] = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
     draws: int = 0
     assign: str = "cohorts"
