@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from syneff.spatial.connectivity import Connectivity as Connectivity
     from syneff.spatial.moran import SpatialDependence as SpatialDependence
     from syneff.spatial.moran import moran as moran
+    from syneff.spatial.rings import RingRegression as RingRegression
     from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
@@ -63,6 +64,7 @@ _HOMES = {
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
+    "RingRegression": "syneff.spatial.rings",
     "SpatialDependence": "syneff.spatial.moran",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
