@@ -180,6 +180,9 @@ def test_a_map_is_matched_by_its_identifier_and_parts_of_a_unit_are_one(panel, t
     frame.iloc[:2].to_file(path)
     with pytest.raises(DataError, match="1 of 3 units have no row in the matrix: 12"):
         builders.contiguity(panel, path=str(path), columns=("code", "neighbor", "weight"))
+    (tmp_path / "broken.geojson").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        builders.contiguity(panel, path=str(tmp_path / "broken.geojson"))
     with pytest.raises(DataError, match=r"unknown column of the map: 'focal'.*weights\.columns"):
         builders.contiguity(panel, path=str(path))
 

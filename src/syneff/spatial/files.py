@@ -71,7 +71,7 @@ def _graph(path: Path, identifier: str) -> pd.DataFrame:
             graph = Graph.build_contiguity(_polygons(file, identifier), rook=False)
         else:
             graph = (read_gal if path.suffix.lower() == ".gal" else read_gwt)(str(file))
-    except (ValueError, KeyError, IndexError, StopIteration) as error:
+    except (RuntimeError, ValueError, KeyError, IndexError, StopIteration) as error:
         raise DataError(f"weights.path={path} cannot be read: {' '.join(str(error).split())}") from error
     matrix = pd.DataFrame(graph.sparse.todense(), index=graph.unique_ids, columns=graph.unique_ids.astype(str))
     return matrix.reset_index(names="unit")
