@@ -1,16 +1,17 @@
 """A capital stock that investment can make.
 
-Perpetual inventory, K_t = I_t / P_t + (1 - delta) K_{t-1}, gives any path of capital; investment is positive only where capital
-does not fall faster than it wears out. The measurement needs a mean productivity of three inputs and leaves their mix open, so
-capital may move within bounds while labour and energy make up for it. Within the bounds it follows, half and half, what the mean
-productivity of the year asks for and a mean of five years: companies do not scrap and rebuild with every shock.
+Perpetual inventory, K_t = I_t / P_t + (1 - delta) K_{t-1}, gives any path of capital; investment is positive only where
+capital does not fall faster than it wears out. The measurement needs a mean productivity of three inputs and leaves their mix
+open, so capital may move within bounds while labour and energy make up for it. Within the bounds it follows, half and half,
+what the mean productivity of the year asks for and a mean of five years: companies do not scrap and rebuild with every shock.
+The rate of depreciation: Zhang, Wu and Zhang (2004), Economic Research Journal 10, 35-44 (in Chinese).
 """
 
 import numpy as np
 
 from syneff.typing import Float, HostUnitPeriod
 
-DELTA = 0.096  # Zhang, Wu and Zhang (2004)
+DELTA = 0.096  # of capital wears out in a year
 GROSS = 0.02  # the least investment, as a share of last year's capital
 KEPT = 1.0 - DELTA + GROSS
 SMOOTHED = 5  # years

@@ -26,7 +26,7 @@ PILOTS = {
 }
 CARBON_MARKET = {2013: 0.17, 2014: 0.06}  # shares of provinces
 MUNICIPALITIES, SUB_PROVINCIAL = 4 / CITIES, 15 / CITIES
-PRESSURE = 1.2  # %, monitored firms among industrial firms
+PRESSURE = 1.1  # %, monitored firms among industrial firms
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def draw_cities(rng: np.random.Generator, geography: Geography, years: Int[np.nd
     propensity = standard(chance + sum((np.sqrt(PROPENSITY[name]) * scores[name] for name in scores), np.zeros(units)))
     burden = rng.standard_normal(units)
     trend = np.linspace(0.2, -0.2, years.size)
-    pressure = PRESSURE * np.exp(0.6 * burden[:, None] + trend) * factor(rng, (units, years.size), 0.2)
+    pressure = PRESSURE * np.exp(0.8 * burden[:, None] + trend) * factor(rng, (units, years.size), 0.2)
     groups = _groups(rng, geography, size, propensity)
     groups["high_pressure"] = (pressure.mean(axis=1) > pressure.mean()).astype(float)
     return Cities(

@@ -9,7 +9,7 @@ from syneff.panel.synthetic.cities import Cities, draw_cities
 from syneff.panel.synthetic.controls import city_parts, draw_controls
 from syneff.panel.synthetic.economy import draw_employees, draw_output, draw_pollution
 from syneff.panel.synthetic.geography import Geography, draw_geography
-from syneff.panel.synthetic.mediators import SHIFTS, SLOPES, Mediators, draw_mediators
+from syneff.panel.synthetic.mediators import SLOPES, Mediators, draw_mediators
 from syneff.panel.synthetic.outcome import Parts, draw_outcome
 from syneff.panel.synthetic.policy import EFFECT, SPILLOVER, Policy, direct_effect, enact
 from syneff.panel.synthetic.technology import Inversion, choose_benchmarks, invert
@@ -56,7 +56,7 @@ class Effects:
         return np.asarray(self.direct + sum(self.through.values()))
 
     @property
-    def all(self) -> HostUnitPeriod:
+    def felt(self) -> HostUnitPeriod:
         """What the policy adds, the neighbours' included."""
         return np.asarray(self.own + self.spillover)
 
@@ -94,7 +94,7 @@ def draw_country(
     years: Int[np.ndarray, " period"],
     *,
     seed: int,
-    options: Options = Options(),  # noqa: B008
+    options: Options = Options(),
 ) -> Country:
     """Draw a country.
 
@@ -199,7 +199,7 @@ def _produce(
         1.0, np.delete(output, star, axis=0).max() / output[star].max()
     )
     bads = draw_pollution(rng, gdp, geography, effect)
-    mix = rng.uniform(-1.0, 1.0, wanted.shape[0])
+    mix = rng.uniform(-1.0, 1.0, size=wanted.shape[:1])
     for _ in range(PATIENCE):
         inversion = invert(wanted, gdp, bads, mix, benchmarks=benchmarks)
         rough = np.isnan(inversion.columns["capital"]).any(axis=1)

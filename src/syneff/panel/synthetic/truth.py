@@ -23,6 +23,7 @@ from syneff.typing import Bool, HostUnitPeriod
 
 LEADS, LAGS = 5, 6  # the event study's pooled ends
 PAST = ("port", "rail1933")
+PART_OF = {"ingrvg": "invg", "indivg": "invg", "magg": "coag", "sagg": "coag"}
 
 
 def truth_of(country: Country) -> Truth:
@@ -30,8 +31,7 @@ def truth_of(country: Country) -> Truth:
     treat, effects = country.policy.treat, country.effects
     controls = {name: country.columns[name] for name in CONTROLS}
     moved = country.mediators.moved
-    rest = {f"given {name}": np.asarray(effects.all - effects.through[name]) for name in SLOPES}
-    found = project({"syeff": effects.all, **rest, **moved}, {"treat": treat, **controls})
+    found = project({"syeff": effects.felt, **moved}, {"treat": treat, **controls})
     base = found["syeff"]
     coefficients = {"treat": base["treat"], **_event_path(country, controls)}
     coefficients |= {name: control.effect + base[name] for name, control in CONTROLS.items()}
@@ -44,9 +44,26 @@ def truth_of(country: Country) -> Truth:
         ),
         outcome="syeff",
         outcomes={name: {"treat": found[name]["treat"]} for name in moved},
-        given={name: {"treat": found[f"given {name}"]["treat"], name: slope} for name, slope in SLOPES.items()},
+        given=_given_mediators(country, controls),
         parts={**_parts(country), **_specifications(country, controls)},
     )
+
+
+def _given_mediators(country: Country, controls: Mapping[str, HostUnitPeriod]) -> dict[str, dict[str, float]]:
+    """Return the coefficients of the treatment and of each mediator that joins the controls.
+
+    The mediator that has a slope takes its own part of the effect along. One that is part of it, as green patents are of all
+    patents, stands in for it as well as it can.
+    """
+    found = {}
+    for name, whole in {**dict.fromkeys(SLOPES), **PART_OF}.items():
+        origin = whole or name
+        rest = country.effects.felt - country.effects.through[origin]
+        tau = np.asarray(rest + SLOPES[origin] * country.columns[origin])
+        regressors = {"treat": country.policy.treat, name: country.columns[name], **controls}
+        both = project({"tau": tau}, regressors)["tau"]
+        found[name] = {"treat": both["treat"], name: both[name]}
+    return found
 
 
 def project(
@@ -80,7 +97,7 @@ def _event_path(country: Country, controls: Mapping[str, HostUnitPeriod]) -> dic
     event = np.clip(country.policy.event, -LEADS, LAGS)
     bins = {f"event[{k}]": (event == k).astype(float) for k in range(-LEADS, LAGS + 1) if k != -1}
     shown = {name: rows for name, rows in bins.items() if rows.any()}
-    found = project({"tau": country.effects.all}, {**shown, **controls})["tau"]
+    found = project({"tau": country.effects.felt}, {**shown, **controls})["tau"]
     known = {**found, "event[-1]": 0.0}
     return {name: known[name] for k in range(-LEADS, LAGS + 1) if (name := f"event[{k}]") in known}
 
@@ -103,7 +120,7 @@ def _parts(country: Country) -> dict[str, float]:
 
 def _specifications(country: Country, controls: Mapping[str, HostUnitPeriod]) -> dict[str, float]:
     """Return what `treat` converges to in split samples, in a spatial regression, and by the instruments of the past."""
-    treat, tau = country.policy.treat, {"tau": country.effects.all}
+    treat, tau = country.policy.treat, {"tau": country.effects.felt}
     found = {}
     for name in GAPS:
         for value in (1, 0):
@@ -124,4 +141,4 @@ def _two_stages(country: Country, controls: Mapping[str, HostUnitPeriod]) -> flo
     regressors = {**past, **controls}
     first = project({"treat": country.policy.treat}, regressors)["treat"]
     fitted = sum((coef * regressors[name] for name, coef in first.items()), np.zeros(country.policy.treat.shape))
-    return project({"tau": country.effects.all}, {"treat": fitted, **controls})["tau"]["treat"]
+    return project({"tau": country.effects.felt}, {"treat": fitted, **controls})["tau"]["treat"]

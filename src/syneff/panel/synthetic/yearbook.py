@@ -13,8 +13,8 @@ sagg                      share of services in the city's employees over that in
 is                        tertiary_share / secondary_share
 ========================  =====================================================================================
 
-Lights are proportional to energy inside a province and a year; what a unit of energy shines differs between provinces and years,
-and breaks when the sensor changes.
+Lights are proportional to energy inside a province and a year; what a unit of energy shines differs between provinces and
+years, and breaks when the sensor changes.
 """
 
 from collections.abc import Mapping
