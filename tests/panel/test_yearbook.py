@@ -96,6 +96,23 @@ def test_structure_is_the_ratio_of_sectors(panel):
     np.testing.assert_allclose(columns["tertiary_share"] / columns["secondary_share"], columns["is"], rtol=1e-12)
 
 
+def test_controls_are_ratios(panel):
+    """Yuan a head of 10^8 yuan and 10^4 persons; students a million persons; shares in per cent."""
+    columns = panel.columns
+    ratios = {
+        "lnpgdp": np.log(columns["gdp"] * 1e8 / (columns["population"] * 1e4)),
+        "hc": np.log(columns["students"] / (columns["population"] * 1e4 / 1e6)),
+        "gov": 100 * columns["fiscal_expenditure"] / columns["gdp_nominal"],
+        "fdi": 100 * columns["foreign_investment"] / columns["gdp_nominal"],
+        "science": 100 * columns["science_expenditure"] / columns["fiscal_expenditure"],
+    }
+    for name, values in ratios.items():
+        np.testing.assert_allclose(values, columns[name], rtol=1e-12, err_msg=name)
+    area = columns["population"] / columns["pop"]
+    steady = (np.abs(area / area[:, :1] - 1) < 1e-9).all(axis=1)
+    assert (~steady).sum() <= 1  # that of the best city is revised, as its GDP must not fall
+
+
 def test_the_policy_cleans_the_air_of_the_neighbours_too():
     """The same seed without a policy: pilots' PM2.5 falls by it, and a little that of never treated cities near them."""
     with_policy, without = (

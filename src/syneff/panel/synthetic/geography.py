@@ -86,10 +86,10 @@ def find_neighbours(
     east, north = np.radians(lon), np.radians(lat)
     sphere = np.column_stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
     _, found = cKDTree(sphere).query(sphere, k=min(nearest + 1, lon.size))
-    focal = np.repeat(np.arange(lon.size), found.shape[1])
-    one = np.column_stack([focal, found.ravel()])
-    one = one[one[:, 0] != one[:, 1]]
-    return np.unique(np.concatenate([one, one[:, ::-1]]), axis=0)
+    focal, other = np.repeat(np.arange(lon.size), found.shape[1]), found.ravel()
+    # A pair as one number, focal x units + other: sorting numbers is many times faster than sorting rows.
+    pairs = np.unique(np.concatenate([focal * lon.size + other, other * lon.size + focal])[np.tile(focal != other, 2)])
+    return np.column_stack(np.divmod(pairs, lon.size))
 
 
 def seaward(geography: Geography) -> Float[np.ndarray, " unit"]:

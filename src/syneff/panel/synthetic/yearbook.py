@@ -11,6 +11,10 @@ co2                       sum of gas, lpg, electricity, heat, each times its fac
 magg                      quotient of the province's manufacturing in its industry, times science spending (%)
 sagg                      share of services in the city's employees over that in the country's
 is                        tertiary_share / secondary_share
+lnpgdp                    log of 10^4 gdp / population
+gov, fdi                  fiscal_expenditure and foreign_investment in gdp_nominal (%)
+hc                        log of 100 students / population
+science                   science_expenditure in fiscal_expenditure (%)
 ========================  =====================================================================================
 
 Lights are proportional to energy inside a province and a year; what a unit of energy shines differs between provinces and
@@ -77,7 +81,7 @@ def draw_yearbook(
     rng
         Generator.
     columns
-        labour, capital, energy, co2, gdp and employed.
+        labour, capital, energy, co2, gdp and employed; and the controls and science.
     geography
         Provinces.
     years
@@ -86,9 +90,11 @@ def draw_yearbook(
         Standard deviation of the log of what lights are measured with; at 0 energy is spread exactly.
     """
     research = RESEARCH[0] * RESEARCH[1] ** (years - 2003.0) * np.ones(columns["gdp"].shape)
+    prices = _prices(rng, columns, geography.province)
     return {
         "self_employed": columns["labour"] - columns["employed"],
-        **_prices(rng, columns, geography.province),
+        **prices,
+        **_public(columns, prices["gdp_nominal"]),
         **_lights(rng, columns["energy"], geography.province, years, noise=lights_noise),
         **_carriers(rng, columns["co2"]),
         "rd": research,
@@ -115,6 +121,19 @@ def _prices(
         "investment_price": found["investment_price"],
         "gdp_nominal": columns["gdp"] * level["gdp_price"],
         "gdp_price": found["gdp_price"],
+    }
+
+
+def _public(columns: Mapping[str, HostUnitPeriod], nominal: HostUnitPeriod) -> dict[str, HostUnitPeriod]:
+    """Return residents, students, and public and foreign money, which the controls are ratios of."""
+    population = 1e4 * columns["gdp"] / np.exp(columns["lnpgdp"])
+    spending = columns["gov"] / 100.0 * nominal
+    return {
+        "population": population,
+        "students": np.exp(columns["hc"]) * population / 100.0,
+        "fiscal_expenditure": spending,
+        "science_expenditure": columns["science"] / 100.0 * spending,
+        "foreign_investment": columns["fdi"] / 100.0 * nominal,
     }
 
 
