@@ -96,6 +96,14 @@ def test_treat_falls_as_controls_enter_as_published(estimates):
     np.testing.assert_allclose(estimates[:, :7].mean(axis=0), published, atol=0.006)
 
 
+def test_the_default_panel_reads_as_table_3():
+    """Its seed was chosen so: within half a standard error of what the paper prints, in every column."""
+    country = draw_country(284, YEARS, seed=2034)
+    treat, controls = country.columns["treat"], controls_of(country)
+    found = [least_squares(country.outcome, treat, *controls[:k])[0][0] for k in range(7)]
+    np.testing.assert_allclose(found, [0.073, 0.067, 0.064, 0.047, 0.042, 0.042, 0.040], atol=0.004)
+
+
 def test_event_study_is_centred_on_the_truth(countries, truths):
     bins = [k for k in range(-5, 7) if k != -1]
     errors = []
@@ -243,6 +251,27 @@ def test_no_effect_is_no_effect():
         name: each.effect for name, each in CONTROLS.items()
     }
     assert not any(truth.parts.values())
+
+
+@pytest.mark.parametrize("effect", [0.02, 0.08])
+def test_everything_is_proportional_to_the_effect(effect):
+    country = draw_country(60, YEARS, seed=1, options=Options(effect=effect))
+    default = draw_country(60, YEARS, seed=1)
+    assert country.effects.own[country.policy.treat > 0].mean() == pytest.approx(effect, rel=1e-12)
+    ratio = effect / 0.042
+    np.testing.assert_allclose(country.effects.spillover, ratio * default.effects.spillover, rtol=1e-10)
+    for name in ("invg", "is", "science"):
+        np.testing.assert_allclose(country.mediators.moved[name], ratio * default.mediators.moved[name], rtol=1e-10)
+
+
+def test_neighbours_resemble_each_other(countries):
+    """Moran's I of the outcome's means over time is positive, as the paper finds, and not by chance."""
+    values = []
+    for country in countries:
+        z = country.outcome.mean(axis=1) - country.outcome.mean()
+        values.append(z @ country.geography.lag(z[:, None])[:, 0] / (z @ z))
+    assert np.mean(values) > 0.1
+    assert np.mean(values) > 5 * np.std(values) / np.sqrt(len(values))
 
 
 @pytest.mark.slow

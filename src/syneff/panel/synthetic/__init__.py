@@ -8,9 +8,9 @@ returns, no orientation, bad outputs scored with the good one) and coupling coor
 columns of yearbooks from which the accounts make those inputs and outputs (`yearbook`). So the whole road is tested against
 the truth (`truth`). Under another technology the measured syeff is another variable, and the truth is not its truth.
 
-What is not realistic: labour and energy move by some twenty per cent a year with the error of syeff, capital by ten; preff and
-creff move together; three never treated city-years have an outcome that is set (1, nearly 1, and 0) instead of drawn; unless it
-is drawn with confounding, adoption does not answer to shocks, so parallel trends hold by construction.
+What is not realistic: labour and energy move by some fifteen per cent a year with the error of syeff, which capital does not;
+preff and creff move together; three never treated city-years have an outcome that is set (1, nearly 1, and 0) instead of
+drawn; unless it is drawn with confounding, adoption does not answer to shocks, so trends are parallel given the controls.
 """
 
 from syneff.panel.synthetic.country import Country as Country

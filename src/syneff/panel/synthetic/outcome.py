@@ -20,10 +20,10 @@ from syneff.typing import Float, HostUnitPeriod
 
 MEAN = 0.462  # of syeff, Table 2
 # Together they give syeff the standard deviation of Table 2, 0.102.
-CITY = 0.07  # sd of the city effects
+CITY = 0.066  # sd of the city effects
 TREND = 0.025  # half the rise of the year effects
-ERROR = 0.062  # sd of e
-PERSISTENCE = 0.8  # of e: its AR(1) coefficient
+ERROR = 0.068  # sd of e
+PERSISTENCE = 0.9  # of e: its AR(1) coefficient
 ALIKE = 0.5  # spatial autoregression of the city effects: neighbours resemble each other
 BOUNDS = (0.04, 0.9)  # of the outcome; at the default seed nothing reaches them
 
