@@ -6,7 +6,8 @@ import pytest
 from scipy.optimize import linprog
 
 from syneff.errors import SpecError
-from syneff.panel.synthetic import VARIABLES, Options, draw_country, synthetic
+from syneff.panel.synthetic import VARIABLES, Options, draw_country, synthetic, technology
+from syneff.panel.synthetic.capital import follow
 from syneff.panel.synthetic.controls import CONTROLS
 from syneff.panel.synthetic.outcome import BOUNDS
 from syneff.panel.synthetic.technology import CEILING, KAPPA, choose_benchmarks, invert
@@ -223,6 +224,35 @@ def assert_possible(panel):
 def test_what_cannot_be_drawn_is_named(options, message):
     with pytest.raises(SpecError, match=message.replace(".", r"\.")):
         synthetic(**options)
+
+
+def test_a_country_without_possible_capital_is_refused(monkeypatch):
+    """Bounds that no path can keep, in every city and however calm its outcome."""
+    monkeypatch.setattr(technology, "follow", lambda wanted, low, high: np.full(wanted.shape, np.nan))
+    with pytest.raises(SpecError, match="no positive investment"):
+        synthetic(units=20, periods=(2004, 2008))
+
+
+def test_capital_keeps_its_bounds_and_wears_out_no_faster_than_it_can():
+    rng = np.random.default_rng(3)
+    low = rng.lognormal(0.0, 0.5, (200, 12))
+    high = low * rng.lognormal(1.0, 0.4, low.shape).clip(1.0)
+    wanted = low + (high - low) * rng.uniform(-0.5, 1.5, low.shape)
+    path = follow(wanted, low, high)
+    made = np.isfinite(path).all(axis=1)
+    kept = 1 - 0.096 + 0.02
+    # A path exists where no bound from below, worn out since, is above a later bound from above.
+    possible = [
+        all(low[i, s] * kept ** (t - s) <= high[i, t] for t in range(12) for s in range(t + 1)) for i in range(200)
+    ]
+    np.testing.assert_array_equal(made, possible)
+    assert 20 < made.sum() < 180
+    path, low, high = path[made], low[made], high[made]
+    assert (path >= low * (1 - 1e-12)).all()
+    assert (path <= high * (1 + 1e-12)).all()
+    assert (path[:, 1:] >= kept * path[:, :-1] * (1 - 1e-12)).all()
+    rising = np.cumsum(rng.uniform(1.0, 2.0, (5, 12)), axis=1)
+    np.testing.assert_array_equal(follow(rising, low=0.5 * rising, high=2.0 * rising), rising)
 
 
 def test_the_outcome_is_its_equation(country):

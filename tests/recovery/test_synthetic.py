@@ -185,6 +185,10 @@ def test_neighbours_feel_what_is_stated(countries, truths):
         errors.append(coef[:2] - [truth.parts["treat[spatial]"], truth.parts["W_treat[spatial]"]])
     assert centred(errors).all()
     assert np.mean([truth.parts["W_treat[spatial]"] for truth in truths]) == pytest.approx(-0.010, abs=0.002)
+    moved = [
+        least_squares(each.effects.spillover, each.columns["treat"], *controls_of(each))[0][0] for each in countries
+    ]
+    assert -0.001 < np.mean(moved) < 0
     country = countries[0]
     for i in (0, 50, 200):
         own = country.geography.pairs[country.geography.pairs[:, 0] == i, 1]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from syneff.errors import SpecError
 from syneff.panel.synthetic.cities import Cities, draw_cities
 from syneff.panel.synthetic.controls import city_parts, draw_controls
 from syneff.panel.synthetic.economy import draw_employees, draw_output, draw_pollution
@@ -204,7 +205,9 @@ def _produce(
         inversion = invert(wanted, gdp, bads, mix, benchmarks=benchmarks)
         rough = np.isnan(inversion.columns["capital"]).any(axis=1)
         if not rough.any():
-            break
+            return inversion, gdp
         calm = wanted.mean(axis=1, keepdims=True) + 0.8 * (wanted - wanted.mean(axis=1, keepdims=True))
         wanted = np.where(rough[:, None], calm, wanted)
-    return inversion, gdp
+    raise SpecError(
+        "source: no positive investment makes the capital of some city. Set another source.seed, or a smaller noise."
+    )

@@ -5,7 +5,9 @@ The path of a city rises after adoption and settles,
     path(k) proportional to 1 - 0.4 exp(-k / 1.2), k = 0, 1, ...,
 
 scaled so that its mean over treated city-years is 1. The direct effect is the path times a level that differs between groups;
-what the neighbours of a pilot feel is the mean of their neighbours' paths times the spillover.
+what the neighbours of a pilot feel is the mean of their neighbours' paths times the spillover. Two-way fixed effects do not see
+the spillover; as pilots are only a little more often neighbours of pilots than others are, it moves their `treat` by less than
+0.001, and the truth counts it.
 """
 
 from dataclasses import dataclass
