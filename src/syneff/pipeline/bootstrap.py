@@ -56,7 +56,7 @@ class PipelineBootstrap:
         The estimator; its clusters (units, if none) are resampled whole.
     steps
         The steps that make its outcome from columns of the panel, by name and in order: from the first that measures
-        something relative to the sample to the last.
+        something relative to the sample to the last. One that is None is left out.
     draws
         Number of draws.
     scheme
@@ -66,7 +66,7 @@ class PipelineBootstrap:
     """
 
     model: Estimator
-    steps: Mapping[str, Step]
+    steps: Mapping[str, Step | None]
     draws: int = 1000
     scheme: str = "pairs"
     exponent: float = 0.7

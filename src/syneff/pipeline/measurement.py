@@ -25,7 +25,7 @@ SCORING = ("super_efficiency", "orientation", "bads", "weights")
 
 
 def measure_subsets(
-    panel: Panel, steps: Mapping[str, Step], present: Bool[np.ndarray, "draw unit"]
+    panel: Panel, steps: Mapping[str, Step | None], present: Bool[np.ndarray, "draw unit"]
 ) -> tuple[Iterator[Panel | None], int]:
     """Apply steps to each subset of the units.
 
@@ -34,7 +34,7 @@ def measure_subsets(
     panel
         The data, with every column that the steps read.
     steps
-        Panel -> Panel by name, in order.
+        Panel -> Panel by name, in order; one that is None is left out.
     present
         ``[draw unit]``: which units each subset holds.
 
@@ -49,20 +49,21 @@ def measure_subsets(
     DataError, SpecError
         If a step cannot be applied to the whole panel.
     """
-    if not steps:
+    repeated = {name: step for name, step in steps.items() if step is not None}
+    if not repeated:
         raise SpecError(
             "no step to repeat in each draw. Name the steps that measure the outcome: estimator.steps={...}"
         )
     scores: dict[str, tuple[str, np.ndarray]] = {}
     programs = 0
     now = panel
-    for name, step in steps.items():
+    for name, step in repeated.items():
         if is_shared(step):
             scores[name], solved = _scores(now, step.keywords, present)  # type: ignore[attr-defined]
             programs += solved
         # Later steps may measure what this one has made of the whole sample.
         now = step(now)
-    return (_apply(panel, steps, scores, draw, own) for draw, own in enumerate(present)), programs
+    return (_apply(panel, repeated, scores, draw, own) for draw, own in enumerate(present)), programs
 
 
 def is_shared(step: Step) -> bool:
