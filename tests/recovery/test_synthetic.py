@@ -97,11 +97,16 @@ def test_treat_falls_as_controls_enter_as_published(estimates):
 
 
 def test_the_default_panel_reads_as_table_3():
-    """Its seed was chosen so: within half a standard error of what the paper prints, in every column."""
-    country = draw_country(284, YEARS, seed=2034)
+    """Its seed was chosen so: within half a standard error of what the paper prints, in every column; and no trend before."""
+    country = draw_country(284, YEARS, seed=2027)
     treat, controls = country.columns["treat"], controls_of(country)
     found = [least_squares(country.outcome, treat, *controls[:k])[0][0] for k in range(7)]
     np.testing.assert_allclose(found, [0.073, 0.067, 0.064, 0.047, 0.042, 0.042, 0.040], atol=0.004)
+    event = np.clip(YEARS - country.cities.adopted[:, None], -5, 6)
+    dummies = [(event == k).astype(float) for k in range(-5, 7) if k != -1]
+    coef, error = least_squares(country.outcome, *dummies, *controls)
+    assert (np.abs(coef / error)[:4] < 1.5).all()
+    assert (coef / error)[4:11].min() > 2
 
 
 def test_event_study_is_centred_on_the_truth(countries, truths):
@@ -341,7 +346,7 @@ def measure(country):
 
 @pytest.mark.parametrize(("units", "years"), [(40, SMALL), pytest.param(284, YEARS, marks=pytest.mark.slow)])
 def test_accounts_and_pipeline_measure_the_outcome(units, years):
-    country = draw_country(units, years, seed=2034)
+    country = draw_country(units, years, seed=2027)
     *_, syeff = measure(country)
     np.testing.assert_allclose(syeff, country.outcome, atol=EXACT)
 
