@@ -26,7 +26,9 @@ BALANCED_BELOW = 1e-9
 FINISHED_BELOW = 1e-14
 """Largest difference under which another step is lost in rounding."""
 
-State = tuple[Float[Array, " k"], Float[Array, " k"], Float[Array, " k"], Float[Array, ""], Float[Array, ""], Int[Array, ""]]
+State = tuple[
+    Float[Array, " k"], Float[Array, " k"], Float[Array, " k"], Float[Array, ""], Float[Array, ""], Int[Array, ""]
+]
 
 
 def moments_of(covariates: Float[Array, "row k"], moments: int) -> Float[Array, "row moment"]:

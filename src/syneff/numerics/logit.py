@@ -103,17 +103,16 @@ def fit_logit(
     weights
         ``[row]``: how often each row counts; 0 takes it out.
     """
-    design = jnp.concatenate([covariates, jnp.ones((covariates.shape[0], 1))], axis=1)
+    # The constant comes first: a covariate that does not vary is then the one that is left out.
+    design = jnp.concatenate([jnp.ones((covariates.shape[0], 1)), covariates], axis=1)
     size = design.shape[1]
     above, right = np.triu_indices(size)
     place = np.zeros((size, size), int)
     place[above, right] = place[right, above] = np.arange(above.size)
     products = design[:, above] * design[:, right]
-    # The constant is the first pivot: a covariate that does not vary is then the one that is left out.
-    turn = np.roll(np.arange(size), 1)
     flat = ((0.25 * weights) @ products)[place]
     scale = jnp.sqrt(jnp.where(jnp.diagonal(flat) > 0, jnp.diagonal(flat), 1.0))
-    kept = _inverse(flat, scale, turn, COLLINEAR_BELOW)[1]
+    kept = _inverse(flat, scale, COLLINEAR_BELOW)[1]
     outcome = treated.astype(float)
 
     def advance(state: _State) -> _State:
@@ -122,29 +121,30 @@ def fit_logit(
         better = likelihood >= state.likelihood - 1e-14 * jnp.abs(state.likelihood)
         best = jnp.where(better, state.trial, state.best)
         score = jax.nn.sigmoid(odds)
-        inverse, informed = _inverse(((weights * score * (1.0 - score)) @ products)[place], scale, turn, SEPARATED_BELOW)
+        inverse, informed = _inverse(((weights * score * (1.0 - score)) @ products)[place], scale, SEPARATED_BELOW)
         gradient = (weights * (outcome - score)) @ design
         step = jnp.where(better, inverse @ gradient, 0.5 * state.step)
         lost = better & (kept & ~informed).any()
         converged = better & ((gradient * step).sum() <= CONVERGED_BELOW * weights.sum())
         status = jnp.where(lost, int(LogitStatus.SEPARATED), jnp.where(converged, 0, int(LogitStatus.NOT_CONVERGED)))
         trial = jnp.where(lost, best, best + step)
-        return _State(trial, best, step, jnp.maximum(likelihood, state.likelihood), status, lost | converged, state.iterations + 1)
+        return _State(
+            trial, best, step, jnp.maximum(likelihood, state.likelihood), status, lost | converged, state.iterations + 1
+        )
 
     nothing = jnp.zeros(size)
     start = _State(nothing, nothing, nothing, jnp.asarray(-jnp.inf), jnp.asarray(2), jnp.asarray(False), jnp.asarray(0))
     end = jax.lax.while_loop(lambda state: ~state.done & (state.iterations < MOST_ITERATIONS), advance, start)
     odds = design @ end.trial
-    return LogitFit(end.trial, odds, jax.nn.sigmoid(odds), end.status, end.iterations)
+    return LogitFit(jnp.roll(end.trial, -1), odds, jax.nn.sigmoid(odds), end.status, end.iterations)
 
 
 def _inverse(
-    matrix: Float[Array, "k k"], scale: Float[Array, " k"], turn: np.ndarray, tolerance: float
+    matrix: Float[Array, "k k"], scale: Float[Array, " k"], tolerance: float
 ) -> tuple[Float[Array, "k k"], Bool[Array, " k"]]:
-    """Invert in the order `turn`, leaving out pivots that are small beside `scale`."""
-    inverse, kept = sweep((matrix / scale[:, None] / scale[None, :])[turn][:, turn], tolerance)
-    back = np.argsort(turn)
-    return inverse[back][:, back] / scale[:, None] / scale[None, :], kept[back]
+    """Invert, leaving out pivots that are small beside `scale`."""
+    inverse, kept = sweep(matrix / scale[:, None] / scale[None, :], tolerance)
+    return inverse / scale[:, None] / scale[None, :], kept
 
 
 def separating(covariates: np.ndarray, treated: np.ndarray) -> list[int]:

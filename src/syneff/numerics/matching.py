@@ -10,8 +10,8 @@ radius                     1 / n for all controls with ``d_ij`` up to the radius
 kernel                     ``K(d_ij / h)`` over its sum
 =========================  =======================================================================================
 
-Scores are rounded to a `QUANTUM`, so that rows of equal covariates are equally far in spite of rounding errors; rows equally far
-are told apart by their position, the lower first.
+Scores are rounded to a `QUANTUM`, so that rows of equal covariates are equally far in spite of rounding errors; rows equally
+far are told apart by their position, the lower first.
 
 Arrays are ``[control treated]``: reductions over controls are then reductions over the leading axis, which a CPU vectorises.
 """
@@ -121,9 +121,9 @@ def nearest_once(distance: Pairs, order: Int[Array, " treated"], neighbours: int
     return _equal(taken.astype(float))
 
 
-def within(distance: Pairs, radius: Float[Array, ""] | float) -> Pairs:
-    """Share each treated row among all controls up to a radius, equally."""
-    return _equal((distance <= radius).astype(float))
+def all_within(distance: Pairs) -> Pairs:
+    """Share each treated row equally among all controls that it may be matched with."""
+    return _equal(jnp.isfinite(distance).astype(float))
 
 
 def kernel_shares(distance: Pairs, kernel: str, bandwidth: float) -> Pairs:

@@ -54,7 +54,9 @@ def balance_frame(panel: Panel, matching: Matching, rows: Rows, match: Match, we
         if not (weighed["before"] > 0).any():
             continue
         for k, name in enumerate(matching.covariates):
-            found.append({"period": label, "covariate": name, "label": panel.label(name), **_row(values[:, k], inside, weighed)})
+            found.append(
+                {"period": label, "covariate": name, "label": panel.label(name), **_row(values[:, k], inside, weighed)}
+            )
     return pd.DataFrame(found)
 
 
@@ -63,7 +65,7 @@ def _row(values: np.ndarray, treated: np.ndarray, weighed: dict[str, np.ndarray]
         key: [_moments(values, weight * group) for group in (treated, ~treated)] for key, weight in weighed.items()
     }
     scale = np.sqrt((moments["before"][0][1] + moments["before"][1][1]) / 2)
-    result = {}
+    result: dict[str, float] = {}
     for key, ((one, spread), (other, other_spread)) in moments.items():
         result |= {f"mean_treated_{key}": one, f"mean_control_{key}": other}
         result[f"difference_{key}"] = (one - other) / scale if scale > 0 else np.nan
@@ -170,7 +172,9 @@ def group_frame(rows: Rows, match: Match) -> pd.DataFrame:
             "controls": (present & ~treated).sum(axis=1),
             "matched_treated": (treated & (weights > 0)).sum(axis=1),
             "matched_controls": (control > 0).sum(axis=1),
-            "effective_controls": np.where(squares > 0, control.sum(axis=1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0),
+            "effective_controls": np.where(
+                squares > 0, control.sum(axis=1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0
+            ),
         }
     )
 
@@ -198,7 +202,7 @@ def score_model_frame(matching: Matching, rows: Rows, scores: Scores) -> pd.Data
 
 def _as_groups(rows: Rows, cells: np.ndarray) -> np.ndarray:
     """Return cells ``[unit period]`` as rows ``[group row]``; of a city matched once, its largest."""
-    ordered = np.asarray(cells)[rows.order]
+    ordered: np.ndarray = np.asarray(cells)[rows.order]
     if rows.problem.by == "period":
         return ordered.T
     return ordered.reshape(1, -1) if rows.problem.by == "pooled" else ordered.max(axis=1)[None]

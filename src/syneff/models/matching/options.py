@@ -70,9 +70,9 @@ class Matching:
     treatment
         The treatment, 0 or 1 and never switched off.
     treated
-        Who is matched as treated: "ever", the cities treated in any year of the sample, in all years; or "now", the rows that are
-        under treatment, whose own earlier years are then among the controls. Under "now" a year without treated rows cannot be
-        matched: see `unmatched`.
+        Who is matched as treated: "ever", the cities treated in any year of the sample, in all years; or "now", the rows under
+        treatment: then earlier years of the same cities are among the controls, and a year without treated rows cannot be
+        matched, see `unmatched`.
     by
         "period": a logit and a match a year, as the paper does; "pooled": one for all rows, so that matches may be from other
         years; "pre_treatment": one on the means of the years before the first adoption, so that a city is matched once, in all
@@ -149,7 +149,13 @@ class Matching:
         return self.distance in ("score", "index", "mahalanobis_score") or self.support != "none"
 
     def _check_values(self) -> None:
-        words = {"distance": DISTANCES, "kernel": KERNELS, "caliper_unit": CALIPER_UNITS, "order": ORDERS, "moments": (1, 2)}
+        words = {
+            "distance": DISTANCES,
+            "kernel": KERNELS,
+            "caliper_unit": CALIPER_UNITS,
+            "order": ORDERS,
+            "moments": (1, 2),
+        }
         for option, allowed in words.items():
             one_of(f"matching.{option}", getattr(self, option), (*allowed, None))
         if not self.covariates or len(set(self.covariates)) < len(self.covariates):
@@ -169,9 +175,12 @@ class Matching:
         wrong = {
             "matching.method=radius needs a caliper: the radius, e.g. matching.caliper=.05.": self.method == "radius"
             and self.caliper is None,
-            "matching.support=trim needs matching.trim, a percentage, e.g. 5.": self.support == "trim" and self.trim is None,
+            "matching.support=trim needs matching.trim, a percentage, e.g. 5.": self.support == "trim"
+            and self.trim is None,
             f"matching.trim={self.trim} needs matching.support=trim.": self.support != "trim" and self.trim is not None,
-            "matching.ties=true needs replacement: without it a control is used once, so set replacement=true.": bool(self.ties)
+            "matching.ties=true needs replacement: without it a control is used once, so set replacement=true.": bool(
+                self.ties
+            )
             and self.replacement is False,
             f"matching.order={self.order} is who chooses first where controls are used once: set replacement=false.": bool(
                 self.order and self.replacement

@@ -155,9 +155,7 @@ def _check_values(panel: Panel, matching: Matching, values: np.ndarray, usable: 
     raise DataError(f"matching: no row can be matched on {', '.join(matching.covariates)}: {cause}.")
 
 
-def _before(
-    panel: Panel, path: np.ndarray, values: np.ndarray, usable: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _before(panel: Panel, path: np.ndarray, values: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the means ``[unit 1 k]`` over the years before anyone adopts, and who has any such year."""
     adopted = (path & panel.sample).any(axis=0)
     early = np.arange(len(panel.periods)) < int(np.argmax(adopted))

@@ -29,9 +29,7 @@ class MatchStatus(IntEnum):
     NOT_BALANCED = 8
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["coef", "log_odds", "score", "status"], meta_fields=[]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["coef", "log_odds", "score", "status"], meta_fields=[])
 @dataclass(frozen=True)
 class Scores:
     """The propensity scores of the rows of each group.
@@ -129,14 +127,13 @@ def match_groups(matching: Matching, bounds: Bounds, problem: Problem, scores: S
         Of these rows.
     """
     found: Match = jax.vmap(partial(_match, matching, bounds))(
-        problem.covariates, problem.treated, problem.present, scores
+        (problem.covariates, problem.treated, problem.present), scores
     )
     return found
 
 
-def _match(
-    matching: Matching, bounds: Bounds, covariates: Array, treated: Array, present: Array, scores: Scores
-) -> Match:
+def _match(matching: Matching, bounds: Bounds, rows: tuple[Array, Array, Array], scores: Scores) -> Match:
+    covariates, treated, present = rows
     treated, controls = present & treated, present & ~treated
     supported = jnp.ones_like(present)
     if matching.support == "common":
@@ -153,8 +150,8 @@ def _match(
         return Match(jnp.where(used, matched, weights), status, supported, nothing, nothing)
     distance = _distances(matching, bounds, covariates, (treated, controls, used), scores)
     shares = _shares(matching, bounds, distance, scores)
-    rows = present.shape[0]
-    weights = jnp.pad((shares.sum(0) > 0).astype(float), (0, rows - bounds.treated))
+    count = present.shape[0]
+    weights = jnp.pad((shares.sum(0) > 0).astype(float), (0, count - bounds.treated))
     weights = weights + jnp.pad(shares.sum(1), (bounds.controls, 0))
     status = _status(matching, treated, controls, used, scores.status)
     status = jnp.where((status == 0) & ~(weights > 0).any(), int(MatchStatus.NO_MATCH), status)
@@ -189,7 +186,7 @@ def _shares(
     matching: Matching, bounds: Bounds, distance: Float[Array, "control treated"], scores: Scores
 ) -> Float[Array, "control treated"]:
     if matching.method == "radius":
-        return algebra.within(distance, jnp.finfo(distance.dtype).max)
+        return algebra.all_within(distance)
     if matching.method == "kernel":
         return algebra.kernel_shares(distance, str(matching.kernel), float(matching.bandwidth or 0.0))
     neighbours = int(matching.neighbours or 1)
@@ -204,9 +201,7 @@ def _shares(
     return algebra.nearest_once(distance, order, neighbours)
 
 
-def _status(
-    matching: Matching, treated: Array, controls: Array, used: Array, logit: Int[Array, ""]
-) -> Int[Array, ""]:
+def _status(matching: Matching, treated: Array, controls: Array, used: Array, logit: Int[Array, ""]) -> Int[Array, ""]:
     """Return the first thing that is wrong."""
     logit = logit if matching.needs_score else jnp.zeros_like(logit)
     wrong = {

@@ -11,7 +11,16 @@ from syneff.errors import DataError
 from syneff.models.matching.balance import balance_frame, group_frame, overlap_frame, pairs_frame, score_model_frame
 from syneff.models.matching.options import Matching
 from syneff.models.matching.problem import Problem, Rows, build_rows
-from syneff.models.matching.solve import Bounds, Match, MatchStatus, Scores, fit_scores, match_groups, no_scores, weights_in_force
+from syneff.models.matching.solve import (
+    Bounds,
+    Match,
+    MatchStatus,
+    Scores,
+    fit_scores,
+    match_groups,
+    no_scores,
+    weights_in_force,
+)
 from syneff.numerics.logit import separating
 from syneff.panel.panel import Panel, Variable
 from syneff.panel.rules import listed
@@ -23,7 +32,7 @@ SCORE = "propensity_score"
 CAUSES = {
     MatchStatus.NO_TREATED: "has no treated row",
     MatchStatus.NO_CONTROLS: "has no row that is not treated",
-    MatchStatus.SEPARATED: "is separated: {covariates} tell the treated from the others without error, so the logit has no maximum",
+    MatchStatus.SEPARATED: "is separated: {covariates} tell treated from others without error, so the logit has no maximum",
     MatchStatus.NOT_CONVERGED: "has a logit that does not converge",
     MatchStatus.NO_SUPPORT: "has no treated row on the support",
     MatchStatus.TOO_FEW_CONTROLS: "has {controls} controls, fewer than the {neighbours} neighbours asked for",
@@ -33,7 +42,7 @@ CAUSES = {
 REMEDIES = {
     MatchStatus.NO_TREATED: "With treated=now years before the first adoption have none: use treated=ever.",
     MatchStatus.NO_CONTROLS: "Widen the sample.",
-    MatchStatus.SEPARATED: "Take covariates out, or use by=pooled, by=pre_treatment or treated=ever, which have more treated rows.",
+    MatchStatus.SEPARATED: "Take covariates out, or use by=pooled or treated=ever, which have more treated rows.",
     MatchStatus.NOT_CONVERGED: "Take covariates out.",
     MatchStatus.NO_SUPPORT: "Use support=none or a smaller trim.",
     MatchStatus.TOO_FEW_CONTROLS: "Ask for fewer neighbours.",
@@ -77,7 +86,11 @@ def matched(panel: Panel, *, matching: Matching) -> Panel:
     frames = {
         "matching_balance": balance_frame(panel, matching, rows, match, weights),
         "matching_groups": group_frame(rows, match),
-        **({} if matching.method == "entropy" else {"matching_pairs": pairs_frame(panel, rows, match, bounds_of(matching, rows))}),
+        **(
+            {}
+            if matching.method == "entropy"
+            else {"matching_pairs": pairs_frame(panel, rows, match, bounds_of(matching, rows))}
+        ),
     }
     result = panel.reweight(weights)
     if matching.needs_score:
@@ -124,10 +137,10 @@ def cause(matching: Matching, rows: Rows, group: int, status: MatchStatus) -> st
         found = separating(rows.raw[group][present], treated[present])
         covariates = " and ".join(matching.covariates[each] for each in found) or covariates
     controls = int((np.asarray(rows.problem.present) & ~np.asarray(rows.problem.treated))[group].sum())
-    reach = f"the caliper of {matching.caliper:g}" if matching.caliper else f"a bandwidth of {matching.bandwidth or 0:g}"
-    said = CAUSES[status].format(
-        covariates=covariates, controls=controls, neighbours=matching.neighbours, reach=reach
+    reach = (
+        f"the caliper of {matching.caliper:g}" if matching.caliper else f"a bandwidth of {matching.bandwidth or 0:g}"
     )
+    said = CAUSES[status].format(covariates=covariates, controls=controls, neighbours=matching.neighbours, reach=reach)
     return f"{rows.labels[group] if matching.by == 'period' else 'the sample'} {said}"
 
 
@@ -152,16 +165,24 @@ def describe(matching: Matching) -> str:
         "mahalanobis": "the Mahalanobis distance",
         "mahalanobis_score": "the Mahalanobis distance of covariates and propensity score",
     }.get(str(matching.distance), "")
-    caliper = f" within {matching.caliper:g}{' sd' if matching.caliper_unit == 'sd' else ''}" if matching.caliper else ""
-    once = "with replacement" + (" and ties" if matching.ties else "")
+    caliper = (
+        f" within {matching.caliper:g}{' sd' if matching.caliper_unit == 'sd' else ''}" if matching.caliper else ""
+    )
+    once = "with" + ("" if matching.replacement else "out") + " replacement" + (" and ties" if matching.ties else "")
     method = {
-        "nearest": f"nearest 1:{matching.neighbours} {once if matching.replacement else 'without replacement'} on {on}{caliper}",
+        "nearest": f"nearest 1:{matching.neighbours} {once} on {on}{caliper}",
         "radius": f"all controls{caliper} of {on}",
         "kernel": f"{matching.kernel} kernel of {on}, bandwidth {matching.bandwidth or 0:g}",
         "entropy": f"entropy balancing of {'means' if matching.moments == 1 else 'means and variances'}",
     }[matching.method]
-    how = {"period": "year by year", "pooled": "pooled over all years", "pre_treatment": "on means before the first adoption"}
-    support = {"none": "", "common": ", common support", "trim": f", {matching.trim or 0:g} % trimmed"}[matching.support]
+    how = {
+        "period": "year by year",
+        "pooled": "pooled over all years",
+        "pre_treatment": "on means before the first adoption",
+    }
+    support = {"none": "", "common": ", common support", "trim": f", {matching.trim or 0:g} % trimmed"}[
+        matching.support
+    ]
     return f"{how[matching.by]} on {', '.join(matching.covariates)}: {method}{support}"
 
 
@@ -174,7 +195,13 @@ def _notes(panel: Panel, matching: Matching, rows: Rows, match: Match, weights: 
         f"{int((kept & treated).sum()):,} of {int((before & treated).sum()):,} treated, "
         f"{int((kept & ~treated).sum()):,} of {int((before & ~treated).sum()):,} others."
     ]
-    off = int((np.asarray(rows.problem.treated) & (np.asarray(match.status) == 0)[:, None] & ~(np.asarray(match.weights) > 0)).sum())
+    off = int(
+        (
+            np.asarray(rows.problem.treated)
+            & (np.asarray(match.status) == 0)[:, None]
+            & ~(np.asarray(match.weights) > 0)
+        ).sum()
+    )
     if off:
         said.append(f"{off} treated rows are off the support or have no match, and are left out.")
     said += _unmatched_note(matching, rows, match)
