@@ -50,7 +50,7 @@ def entropy_balance(
     """
     count = treated.sum().astype(float)
     total = jnp.where(count > 0, count, 1.0)
-    target = (values * treated[:, None]).sum(0) / total
+    target = jnp.where(treated[:, None], values, 0.0).sum(0) / total
     scale = jnp.sqrt((jnp.where(controls[:, None], values - target[None, :], 0.0) ** 2).sum(0))
     scale = jnp.where(scale > 0, scale, 1.0) / jnp.sqrt(jnp.maximum(controls.sum().astype(float), 1.0))
     distance = jnp.where(controls[:, None], (values - target[None, :]) / scale[None, :], 0.0)

@@ -10,8 +10,8 @@ radius                     1 / n for all controls with ``d_ij`` up to the radius
 kernel                     ``K(d_ij / h)`` over its sum
 =========================  =======================================================================================
 
-Scores are rounded to a `QUANTUM`, so that rows of equal covariates are equally far in spite of rounding errors; rows equally
-far are told apart by their position, the lower first.
+Where distances are compared they are rounded to a `QUANTUM`, so that what is equally far is so in spite of rounding errors;
+controls equally far are told apart by their position, the lower first.
 
 Arrays are ``[control treated]``: reductions over controls are then reductions over the leading axis, which a CPU vectorises.
 """
@@ -35,14 +35,14 @@ def rounded(values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def score_distance(controls: Float[Array, " control"], treated: Float[Array, " treated"]) -> Pairs:
-    """Return ``|p_i - p_j|`` of rounded scores."""
-    return jnp.abs(rounded(controls)[:, None] - rounded(treated)[None, :])
+    """Return ``|p_i - p_j|``."""
+    return jnp.abs(controls[:, None] - treated[None, :])
 
 
 def mahalanobis_distance(
     controls: Float[Array, "control k"], treated: Float[Array, "treated k"], covariance: Float[Array, "k k"]
 ) -> Pairs:
-    """Return the root of ``(x_i - x_j)' S^+ (x_i - x_j)``, rounded; directions without variance do not count."""
+    """Return the root of ``(x_i - x_j)' S^+ (x_i - x_j)``; directions without variance do not count."""
     values, vectors = jnp.linalg.eigh(covariance)
     positive = values > 1e-12 * values[-1]
     root = vectors * jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, values, 1.0)), 0.0)[None, :]
@@ -50,7 +50,7 @@ def mahalanobis_distance(
     squares = jnp.zeros((controls.shape[0], treated.shape[0]))
     for k in range(controls.shape[1]):
         squares = squares + (near[:, k, None] - far[None, :, k]) ** 2
-    return rounded(jnp.sqrt(squares))
+    return jnp.sqrt(squares)
 
 
 def pooled_covariance(
@@ -78,9 +78,9 @@ def nearest(distance: Pairs, neighbours: int, *, ties: bool) -> Pairs:
     ties
         Take all that are as far as the last of them too.
     """
-    ordered = distance if ties else _apart(distance)
+    ordered = rounded(distance) if ties else _apart(distance)
 
-    def reach(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def reach(_: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         last, count = state
         further = jnp.where(ordered > last[None, :], ordered, jnp.inf).min(0)
         more = (count < neighbours) & jnp.isfinite(further)
@@ -179,14 +179,16 @@ def _percentile(values: Float[Array, " row"], among: Bool[Array, " row"], percen
     rank = count.astype(float) * percent / 100.0
     below = jnp.floor(rank).astype(count.dtype)
     last = jnp.maximum(count - 1, 0)
-    first = jnp.where(rank == below, jnp.maximum(below - 1, 0), below)
+    first = jnp.where(rank == jnp.floor(rank), jnp.maximum(below - 1, 0), below)
     return 0.5 * (ordered[jnp.minimum(first, last)] + ordered[jnp.minimum(below, last)])
 
 
 def _apart(distance: Pairs) -> Pairs:
     """Tell equal distances apart by the position of the control, far below the quantum."""
     rows = distance.shape[0]
-    return distance + (jnp.arange(rows) * (QUANTUM / 2.0 ** math.ceil(math.log2(rows + 1))))[:, None]
+    return (
+        rounded(distance) + (jnp.arange(rows, dtype=float) * (QUANTUM / 2.0 ** math.ceil(math.log2(rows + 1))))[:, None]
+    )
 
 
 def _equal(taken: Pairs) -> Pairs:

@@ -178,7 +178,7 @@ def _distances(
         limit = jnp.asarray(float(matching.caliper))
         if matching.caliper_unit == "sd":
             limit = limit * _spread(position, treated | controls)
-        allowed = allowed & (distance <= limit)
+        allowed = allowed & (algebra.rounded(distance) <= algebra.rounded(limit))
     return jnp.where(allowed, distance, jnp.inf)
 
 

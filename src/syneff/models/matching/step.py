@@ -1,7 +1,6 @@
 """The step: match the rows of a panel, and leave weights, scores, frames and notes."""
 
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -114,12 +113,16 @@ def bounds_of(matching: Matching, rows: Rows) -> Bounds:
     return Bounds(rows.treatable * times, rows.treatable * times)
 
 
-@partial(jax.jit, static_argnums=(0, 2))
 def solve(matching: Matching, problem: Problem, bounds: Bounds) -> tuple[Scores, Match]:
-    """Match every row of a problem."""
+    """Match every row of a problem; the logits are one program for all options."""
     counts = jnp.ones(problem.present.shape[1])
-    scores = fit_scores(problem, counts) if matching.needs_score else no_scores(problem)
-    return scores, match_groups(matching, bounds, problem, scores)
+    scores: Scores = _fit_scores(problem, counts) if matching.needs_score else no_scores(problem)
+    match: Match = _match_groups(matching, bounds, problem, scores)
+    return scores, match
+
+
+_fit_scores = jax.jit(fit_scores)
+_match_groups = jax.jit(match_groups, static_argnums=(0, 1))
 
 
 def back(rows: Rows, cells: jax.Array) -> np.ndarray:
