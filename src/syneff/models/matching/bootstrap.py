@@ -237,7 +237,7 @@ def _fit_draw(
     )
     own = replace(scores, log_odds=scores.log_odds[:, rows], score=scores.score[:, rows])
     match = match_groups(matching, bounds, drawn, own)
-    weights = weights_in_force(matching, drawn, match, design.weights[units] * held[:, None])
+    weights = weights_in_force(matching, drawn, match, jnp.where(held[:, None], design.weights[units], 0.0))
     weights = without_singletons(weights, model.spec.effects)
     inside = weights > 0
     fit = model.fit(
