@@ -1,5 +1,6 @@
 """Matching by hand: every method on scores that fit on a line of paper, and the logit and the dual against other programs."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from syneff.numerics.logit import LogitStatus, fit_logit, separating
 from syneff.runtime import require_float64
 
 require_float64()
+logit = jax.jit(fit_logit)
 CONTROLS = jnp.asarray([0.1, 0.3, 0.3, 0.5])
 TREATED = jnp.asarray([0.2, 0.45])
 
@@ -132,13 +134,13 @@ def sample():
 def test_the_score_vector_is_zero_and_copies_are_weights(sample):
     values, treated = sample
     copies = np.random.default_rng(4).integers(0, 4, 80)
-    fit = fit_logit(values, treated, jnp.asarray(copies.astype(float)))
+    fit = logit(values, treated, jnp.asarray(copies.astype(float)))
     assert int(fit.status) == LogitStatus.OK
     gradient = np.asarray(copies * (np.asarray(treated) - np.asarray(fit.score))) @ np.column_stack(
         [values, np.ones(80)]
     )
     np.testing.assert_allclose(gradient, 0.0, atol=1e-10)
-    again = fit_logit(
+    again = logit(
         jnp.asarray(np.repeat(values, copies, axis=0)), jnp.asarray(np.repeat(treated, copies)), jnp.ones(copies.sum())
     )
     np.testing.assert_allclose(again.coef, fit.coef, rtol=1e-12)
@@ -150,15 +152,15 @@ def test_the_logit_is_that_of_scikit_learn(sample):
     other = linear.LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000, solver="newton-cholesky").fit(
         values, treated
     )
-    fit = fit_logit(*sample, jnp.ones(80))
+    fit = logit(*sample, jnp.ones(80))
     np.testing.assert_allclose(fit.coef, np.r_[other.coef_[0], other.intercept_], rtol=1e-7)
 
 
 def test_a_collinear_covariate_and_a_constant_are_left_out(sample):
     values, treated = sample
     more = jnp.concatenate([values, values[:, :1] + values[:, 1:2], jnp.zeros((80, 1))], axis=1)
-    fit = fit_logit(more, treated, jnp.ones(80))
-    plain = fit_logit(values, treated, jnp.ones(80))
+    fit = logit(more, treated, jnp.ones(80))
+    plain = logit(values, treated, jnp.ones(80))
     np.testing.assert_allclose(np.asarray(fit.coef)[[0, 1, 2, 5]], np.asarray(plain.coef), rtol=1e-9)
     np.testing.assert_array_equal(np.asarray(fit.coef)[3:5], 0.0)
     assert int(fit.status) == LogitStatus.OK
@@ -168,13 +170,13 @@ def test_separation_is_found_and_its_covariates_named(sample):
     values = np.asarray(sample[0])
     for mixed, found in ((values[:, 1], [1]), (values[:, 0] + values[:, 2], [0, 2])):
         treated = mixed > np.quantile(mixed, 0.7)
-        assert int(fit_logit(sample[0], jnp.asarray(treated), jnp.ones(80)).status) == LogitStatus.SEPARATED
+        assert int(logit(sample[0], jnp.asarray(treated), jnp.ones(80)).status) == LogitStatus.SEPARATED
         assert set(found) <= set(separating(values, treated))
     assert separating(values, values[:, 1] > 0.4) == [1]
     # Quasi-complete: the groups meet at one value.
     level = np.round(values[:, 0])
     treated = (level > 0) | ((level == 0) & (np.arange(80) % 2 == 0))
-    fit = fit_logit(jnp.asarray(level[:, None]), jnp.asarray(treated), jnp.ones(80))
+    fit = logit(jnp.asarray(level[:, None]), jnp.asarray(treated), jnp.ones(80))
     assert int(fit.status) == LogitStatus.SEPARATED
     assert separating(values, np.asarray(sample[1])) == []
 

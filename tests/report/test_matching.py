@@ -70,7 +70,7 @@ def test_the_table_has_differences_ratios_and_counts() -> None:
 def test_a_cell_that_was_not_matched_has_no_balance_and_no_figure() -> None:
     plain = replace(cell(), details={})
     assert matching_figures(plain) is None
-    with pytest.raises(SpecError, match="'table03_1' was not matched. Add the step"):
+    with pytest.raises(SpecError, match=r"'table03_1' was not matched. Add the step"):
         balance([plain], title="", paper=published(None, [plain]))
 
 

@@ -35,7 +35,7 @@ from syneff.models.matching.solve import (
     no_scores,
     weights_in_force,
 )
-from syneff.models.matching.step import bounds_of, matched
+from syneff.models.matching.step import BALANCE, matched
 from syneff.models.resampling.bootstrap import draw_copies, pairs_tests, summarise_draws
 from syneff.models.resampling.draws import Resampled, check_draws, resampled_clusters, run_draws
 from syneff.panel.panel import Panel
@@ -98,8 +98,12 @@ class MatchedBootstrap:
         DataError
             What `matched` and the model find wrong with the data.
         SpecError
-            If a cluster is not constant within units.
+            If a cluster is not constant within units, or the panel was matched before.
         """
+        if BALANCE in panel.details:
+            raise SpecError(
+                "MatchedBootstrap matches the panel itself, but a step has matched it already. Take that step out."
+            )
         sample = matched(panel, matching=self.matching)
         actual = self.model.estimate(sample, seed=seed, name=name)
         rows, design = build_rows(panel, self.matching), self.model.design(panel)
@@ -177,12 +181,12 @@ def _samples(rows: Rows, design: Design, clusters: Resampled, copies: np.ndarray
 
 def _bounds(matching: Matching, rows: Rows, slots: np.ndarray, held: np.ndarray) -> Bounds:
     """Return where treated rows and controls can be in any draw."""
-    if matching.treated == "now":
-        own = bounds_of(matching, rows)
-        return Bounds(own.treated // rows.order.size * slots.shape[1], 0)
     times = rows.problem.periods if matching.by == "pooled" else 1
+    count = slots.shape[1] * times
+    if matching.treated == "now":
+        return Bounds(count, 0)
     treatable = (held & (slots < rows.treatable)).sum(axis=1)
-    return Bounds(int(treatable.max()) * times, int(treatable.min()) * times)
+    return Bounds.around(int(treatable.max()) * times, int(treatable.min()) * times, count)
 
 
 def _chunk() -> int:

@@ -114,13 +114,13 @@ class Matching:
     replacement: bool | None = None
     ties: bool | None = None
     order: str | None = None
-    caliper: float | None = None
+    caliper: int | float | None = None
     caliper_unit: str | None = None
     kernel: str | None = None
-    bandwidth: float | None = None
+    bandwidth: int | float | None = None
     moments: int | None = None
     support: str = "none"
-    trim: float | None = None
+    trim: int | float | None = None
     weighting: str = "sample"
     unmatched: str = "raise"
     outcome: str | None = None

@@ -14,6 +14,9 @@ from syneff.numerics.entropy_balance import entropy_balance, moments_of
 from syneff.numerics.logit import LogitStatus, fit_logit
 from syneff.typing import Array, Bool, Float, Int
 
+ROUND = 16
+"""Bounds are multiples of it."""
+
 
 class MatchStatus(IntEnum):
     """How the match of a group ended."""
@@ -92,6 +95,11 @@ class Bounds:
 
     treated: int
     controls: int
+
+    @classmethod
+    def around(cls, treated: int, controls: int, rows: int) -> "Bounds":
+        """Return bounds a little wider and rounder, so that few shapes are compiled."""
+        return cls(min(rows, -(-treated // ROUND) * ROUND), controls // ROUND * ROUND)
 
 
 def fit_scores(problem: Problem, counts: Float[Array, " row"]) -> Scores:

@@ -27,6 +27,8 @@ from syneff.runtime import require_float64
 
 SCORE = "propensity_score"
 """The column that the scores are put in."""
+BALANCE = "matching_balance"
+"""The frame that every match leaves."""
 
 CAUSES = {
     MatchStatus.NO_TREATED: "has no treated row",
@@ -83,7 +85,7 @@ def matched(panel: Panel, *, matching: Matching) -> Panel:
     given = np.asarray(panel.weights, dtype=float)
     weights = back(rows, weights_in_force(matching, rows.problem, match, jnp.asarray(given[rows.order])))
     frames = {
-        "matching_balance": balance_frame(panel, matching, rows, match, weights),
+        BALANCE: balance_frame(panel, matching, rows, match, weights),
         "matching_groups": group_frame(rows, match),
         **(
             {}
@@ -107,10 +109,10 @@ def matched(panel: Panel, *, matching: Matching) -> Panel:
 
 def bounds_of(matching: Matching, rows: Rows) -> Bounds:
     """Return where treated rows and controls of a problem can be."""
-    times = rows.problem.periods if matching.by == "pooled" else 1
+    times, count = rows.problem.periods if matching.by == "pooled" else 1, rows.problem.present.shape[1]
     if matching.treated == "now":
-        return Bounds(rows.order.size * times, 0)
-    return Bounds(rows.treatable * times, rows.treatable * times)
+        return Bounds(count, 0)
+    return Bounds.around(rows.treatable * times, rows.treatable * times, count)
 
 
 def solve(matching: Matching, problem: Problem, bounds: Bounds) -> tuple[Scores, Match]:
