@@ -212,7 +212,8 @@ def _notes(panel: Panel, matching: Matching, rows: Rows, match: Match, weights: 
     said += _unmatched_note(matching, rows, match)
     if rows.incomplete:
         said.append(f"{rows.incomplete} rows lack a covariate of the match and are left out.")
-    said += _caveats(matching)
+    some, every = (kept & before).any(axis=1), (kept == before).all(axis=1)
+    said += _caveats(matching, int((some & ~every).sum()))
     return tuple(said)
 
 
@@ -225,13 +226,18 @@ def _unmatched_note(matching: Matching, rows: Rows, match: Match) -> list[str]:
     return [f"years that cannot be matched are {done}: {listed(causes, shown=17)}."]
 
 
-def _caveats(matching: Matching) -> list[str]:
+def _caveats(matching: Matching, partly: int) -> list[str]:
     """Say what a careful reader asks of such a match."""
     said = []
     if matching.by != "pre_treatment":
         said.append(
-            "matched on covariates of years after adoption, which treatment may have changed, and cities are in the sample in "
-            "some of their years only: N is no multiple of the number of years. by=pre_treatment avoids both."
+            "matched on covariates of years after adoption too, which treatment may have changed"
+            + (
+                f"; and {partly} cities are kept in some of their years only, so N is no count of cities times years: "
+                "by=pre_treatment avoids both."
+                if partly
+                else ": by=pre_treatment avoids it."
+            )
         )
     if matching.treated == "now":
         said.append("treated=now: the earlier years of treated cities are among the controls, and serve as matches.")
