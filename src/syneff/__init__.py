@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.matching import MatchedBootstrap as MatchedBootstrap
+    from syneff.models.matching import Matching as Matching
+    from syneff.models.matching import matched as matched
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
     from syneff.models.resampling import Jackknife as Jackknife
     from syneff.models.resampling import PairsBootstrap as PairsBootstrap
@@ -60,6 +63,8 @@ _HOMES = {
     "Family": "syneff.models.family",
     "FixedEffects": "syneff.models.fixed_effects",
     "Jackknife": "syneff.models.resampling",
+    "MatchedBootstrap": "syneff.models.matching",
+    "Matching": "syneff.models.matching",
     "PairsBootstrap": "syneff.models.resampling",
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",
@@ -74,6 +79,7 @@ _HOMES = {
     "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",
+    "matched": "syneff.models.matching",
     "metafrontier": "syneff.measure.metafrontier",
     "directional_distance": "syneff.measure.directional",
     "epsilon_based": "syneff.measure.epsilon_based",

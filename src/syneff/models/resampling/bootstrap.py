@@ -83,8 +83,8 @@ class PairsBootstrap:
         step = partial(_pairs, self.model, len(clusters.names))
         drawn = run_draws(step, common, self.draws, chunk=self.chunk, of="bootstrap draws")
         left_out = leave_one_out(self.model, design, clusters, chunk=self.chunk)
-        tests = _pairs_tests(actual, drawn, left_out)
-        return _summary(actual, drawn, tests, clusters)
+        tests = pairs_tests(actual, drawn, left_out)
+        return summarise_draws(actual, drawn, tests, clusters)
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
         """Audit the fit inside; see `syneff.models.audit`."""
@@ -138,7 +138,7 @@ class BayesianBootstrap:
             draws = draws[np.isfinite(draws)]
             if draws.size > 1:
                 tests.append(_test("percentile", term, intervals.percentile(draws), draws.size))
-        return _summary(actual, drawn, tuple(tests), clusters)
+        return summarise_draws(actual, drawn, tuple(tests), clusters)
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
         """Audit the fit inside; see `syneff.models.audit`."""
@@ -181,7 +181,7 @@ def _prepare(
     return actual, design, resampled_clusters(scheme, panel, design, model.spec)
 
 
-def _pairs_tests(actual: Estimate, drawn: Estimate, left_out: Estimate) -> tuple[Test, ...]:
+def pairs_tests(actual: Estimate, drawn: Estimate, left_out: Estimate) -> tuple[Test, ...]:
     """Return all intervals of all terms that have draws."""
     tests = []
     coefs, errors, left = np.asarray(drawn.coef), np.asarray(drawn.std_error), np.asarray(left_out.coef)
@@ -216,7 +216,7 @@ def _test(method: str, term: str, interval: Interval, draws: int, *, statistic: 
     return Test(value, nothing, nothing, pvalue, name, low=low, high=high, error=error_of_p)
 
 
-def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], clusters: Resampled) -> Estimate:
+def summarise_draws(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], clusters: Resampled) -> Estimate:
     """Give the estimate the covariance of its draws, and say how many draws were lost."""
     estimate = actual.of_terms(drawn.names)
     coef, kept = np.asarray(drawn.coef), np.isfinite(np.asarray(estimate.coef))
