@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syneff.measure.technology import Technology as Technology
     from syneff.models.base import Estimate as Estimate
     from syneff.models.base import Spec as Spec
+    from syneff.models.contrasts import Contrast as Contrast
     from syneff.models.description import Describe as Describe
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.family import Family as Family
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BayesianBootstrap": "syneff.models.resampling",
+    "Contrast": "syneff.models.contrasts",
     "DataError": "syneff.errors",
     "Describe": "syneff.models.description",
     "DeviceError": "syneff.errors",
