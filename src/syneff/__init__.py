@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.group_effects import GroupPeriodEffects as GroupPeriodEffects
+    from syneff.models.leave_out import LeaveOneOut as LeaveOneOut
+    from syneff.models.moderation import Moderation as Moderation
+    from syneff.models.omitted import OmittedVariables as OmittedVariables
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
     from syneff.models.resampling import Jackknife as Jackknife
     from syneff.models.resampling import PairsBootstrap as PairsBootstrap
@@ -55,7 +59,11 @@ _HOMES = {
     "Experiment": "syneff.experiment",
     "Family": "syneff.models.family",
     "FixedEffects": "syneff.models.fixed_effects",
+    "GroupPeriodEffects": "syneff.models.group_effects",
     "Jackknife": "syneff.models.resampling",
+    "LeaveOneOut": "syneff.models.leave_out",
+    "Moderation": "syneff.models.moderation",
+    "OmittedVariables": "syneff.models.omitted",
     "PairsBootstrap": "syneff.models.resampling",
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",

@@ -131,7 +131,8 @@ def _labels(common: tuple[Design, Any, Any, Any], numbers: Int[Array, " draw"]) 
     """Permute the groups of the units in the sample."""
     _, sampled, groups, key = common
     together = jnp.zeros(sampled.shape[0], dtype=jnp.int32)
-    return jax.vmap(lambda each: groups[permutation_within(each, together)])(draw_keys(key, numbers))
+    drawn = jax.vmap(lambda each: groups[permutation_within(each, together)])(draw_keys(key, numbers))
+    return jnp.asarray(drawn)
 
 
 def by_unit(spec: Spec, design: Design) -> tuple[FixedEffects, Design]:
