@@ -40,12 +40,9 @@ def omitted_variables(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame)
     if any("robustness_value" not in set(cell.tests["term"]) for cell in cells):
         raise SpecError(f"{title}: a cell has no robustness value. Use estimator=omitted_variables for its experiment.")
     numbers = compare(cells, paper)
-    treatments = [_treatment(cell) for cell in cells]
-    rows = [cell.estimates.set_index("term") for cell in cells]
-    tests = [cell.tests.set_index("term")["statistic"] for cell in cells]
-    shown = list(
-        dict.fromkeys(term[len(name) :] for name, own in zip(treatments, rows, strict=True) for term in own.index)
-    )
+    treatments, rows = [_treatment(cell) for cell in cells], [by_term(cell) for cell in cells]
+    tests = [by_term(cell, tests=True) for cell in cells]
+    shown = list(dict.fromkeys(term[len(name) :] for name, own in zip(treatments, rows, strict=True) for term in own))
     named = {"": "Effect", "[uncontrolled]": "Effect without controls", "[oster]": "Effect, selection alike"}
     words = {tail: named.get(tail, f"As strong as {tail[1:-1]}") for tail in shown}
 
