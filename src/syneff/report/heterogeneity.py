@@ -152,18 +152,12 @@ def _difference(sides: Sequence[Mapping[str, Any]]) -> list[tuple[Line, ...]]:
     for at in range(most):
         shown = [each[at] if each is not None and at < len(each) else {} for each in tables]
         words = list(dict.fromkeys(each["label"] for each in shown if each))
-        lines = [
-            Line(
-                "difference",
-                f"Difference {' or '.join(words)}",
-                "estimate",
-                tuple(each.get("estimate", "") for each in shown),
-            ),
-            Line("difference_error", "Standard error", "statistic", tuple(each.get("error", "") for each in shown)),
-        ]
-        for test, label in TESTS.items():
-            texts = tuple(each.get(test, "") for each in shown)
-            lines += [Line(test, label, "statistic", texts)] if any(texts) else []
+        labels = {"estimate": f"Difference {' or '.join(words)}", "error": "Standard error", **TESTS}
+        lines = []
+        for name, label in labels.items():
+            texts = tuple(each.get(name, "") for each in shown)
+            kind = "estimate" if name == "estimate" else "statistic"
+            lines += [Line(f"difference_{name}", label, kind, texts)] if any(texts) else []
         found.append(tuple(lines))
     return found
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from syneff.report.figures.style import BLUE, FAINT, GREY, INK, ORANGE, p_text, settings, write_remarks
+from syneff.report.figures.style import BLUE, FAINT, GREY, INK, MINUS, ORANGE, p_text, settings, write_remarks
 
 
 def left_out(
@@ -91,7 +91,7 @@ def contours(
         figure = Figure(figsize=(6.0, 4.8), layout="constrained")
         axes = figure.add_subplot()
         lines = axes.contour(across, up, wide.to_numpy(float), levels=9, colors=GREY, linewidths=0.7)
-        axes.clabel(lines, fontsize=8.5, fmt="%.3g")
+        axes.clabel(lines, fontsize=8.5, fmt=_signed)
         zero = axes.contour(across, up, wide.to_numpy(float), levels=[0.0], colors=ORANGE, linewidths=1.6)
         axes.clabel(zero, fontsize=8.5, fmt="0")
         axes.plot(0, 0, "^", color=INK, ms=7, clip_on=False, zorder=4, label=f"As estimated: {estimate:.3f}")
@@ -100,13 +100,7 @@ def contours(
             axes.plot(
                 robustness_value, robustness_value, "s", mfc="white", mec=ORANGE, ms=6, mew=1.4, label=label, zorder=4
             )
-        known = bounds[np.isfinite(bounds["r2_outcome"])]
-        inside = known[(known["r2_treatment"] <= across.max()) & (known["r2_outcome"] <= up.max())]
-        axes.plot(inside["r2_treatment"], inside["r2_outcome"], "D", color=BLUE, ms=4.5, label="As strong as", zorder=4)
-        for row in inside.itertuples():
-            text = f"{row.multiple:g}x {row.benchmark} ({row.estimate:.3g})"
-            place = (float(row.r2_treatment), float(row.r2_outcome))
-            axes.annotate(text, place, (5, 3), textcoords="offset points", fontsize=8, color=BLUE)
+        _benchmarks(axes, bounds, float(across.max()), float(up.max()))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel(f"Partial R² of the omitted variable with {treatment}")
@@ -114,6 +108,23 @@ def contours(
         write_remarks(axes, [*(["synthetic panel"] if synthetic else []), "contours: the effect beside it"])
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3, handletextpad=0.3)
     return figure
+
+
+def _benchmarks(axes: Axes, bounds: pd.DataFrame, right: float, top: float) -> None:
+    """Join the multiples of each benchmark by a line, and name the strongest unless all are at the origin."""
+    known = bounds[(bounds["r2_treatment"] <= right) & (bounds["r2_outcome"] <= top)]
+    label: str | None = "As strong as a control, or more times so"
+    for name, rows in known.groupby("benchmark", sort=False):
+        x, y = rows["r2_treatment"].to_numpy(float), rows["r2_outcome"].to_numpy(float)
+        axes.plot(x, y, "D-", color=BLUE, ms=4, linewidth=0.7, label=label, zorder=3)
+        label = None
+        if max(x[-1] / right, y[-1] / top) > 0.03:
+            text = f"{rows['multiple'].iloc[-1]:g}x {name} ({_signed(rows['estimate'].iloc[-1])})"
+            axes.annotate(text, (x[-1], y[-1]), (5, 3), textcoords="offset points", fontsize=8.5, color=BLUE)
+
+
+def _signed(value: float) -> str:
+    return f"{value:.3g}".replace("-", MINUS)
 
 
 def moderation(
@@ -156,8 +167,10 @@ def moderation(
         reach = [bins["estimate"] - bins["conf_low"], bins["conf_high"] - bins["estimate"]]
         marks = {"fmt": "o", "color": ORANGE, "ms": 5.5, "elinewidth": 1.2, "zorder": 4}
         top.errorbar(bins["median"], bins["estimate"], reach, label="Bins, at their medians", **marks)
-        top.set_ylabel(f"Effect on {outcome}")
+        top.set_ylabel(f"Effect on {outcome}", fontsize=9.5)
         _histogram(bottom, support)
+        margin = 0.04 * float(x[-1] - x[0])
+        bottom.set_xlim(x[0] - margin, x[-1] + margin)
         bottom.set_xlabel(moderator)
         remarks = ["synthetic panel"] if synthetic else []
         write_remarks(top, remarks + ([] if linearity_p is None else [f"test of linearity: {p_text(linearity_p)}"]))
