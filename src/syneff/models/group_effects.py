@@ -151,9 +151,7 @@ class GroupPeriodEffects(Estimator):
         """Say what was left out, and which groups tell nothing of the effect."""
         said = sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
         design = self.design(panel)
-        weights = group_weights(design.weights, design.groups, design.n_groups)
-        treatment = absorb_by_group(design.regressors[:, :, :1], weights, self.spec.effects)[0]
-        left = np.asarray((weights * treatment[None, :, :, 0] ** 2).sum((1, 2)))
+        left = np.asarray(_left_by_group(self.spec.effects, design))
         codes = np.asarray(design.groups)[:, 0]
         names = [str(panel.traits[self.by][np.flatnonzero(codes == each)[0]]) for each in range(design.n_groups)]
         silent = [name for name, squares in zip(names, left, strict=True) if squares <= 1e-10 * left.sum()]
@@ -175,6 +173,14 @@ class GroupPeriodEffects(Estimator):
             dummies=rank,
             nested=nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0)),
         )
+
+
+@partial(jax.jit, static_argnums=0)
+def _left_by_group(effects: tuple[str, ...], design: GroupedDesign) -> Array:
+    """Return the squares of the treatment that the effects leave in each group."""
+    weights = group_weights(design.weights, design.groups, design.n_groups)
+    treatment = absorb_by_group(design.regressors[:, :, :1], weights, effects)[0]
+    return jnp.einsum("git,it->g", weights, treatment[:, :, 0] ** 2)
 
 
 def _holds_cells(clusters: np.ndarray, groups: np.ndarray, inside: np.ndarray) -> bool:
