@@ -118,6 +118,35 @@ def test_without_small_sample_factors_variances_add_up_as_suest(estimated):
     assert gap["std_error"] ** 2 == pytest.approx(joint * own, rel=1e-11)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cluster": ("unit", "region")},
+        {"covariance": "driscoll_kraay", "lags": 1},
+        {"covariance": "conley", "cutoff_km": 900.0},
+    ],
+)
+def test_dependence_between_groups_is_that_of_one_regression(options):
+    """The same regression with group-period dummies among the controls, under covariances that reach over groups."""
+    panel = panel_of()
+    rng = np.random.default_rng(9)
+    places = {"lat": rng.uniform(20, 50, UNITS), "lon": rng.uniform(80, 130, UNITS)}
+    panel = replace(panel, traits={**panel.traits, **places})
+    key = np.repeat(panel.traits["key"][:, None], panel.shape[1], axis=1)
+    columns = {
+        f"{name}_{value}": panel.column(name) * (key == value) for name in ("treat", "a", "b") for value in (1, 0)
+    }
+    columns |= {f"p{t}": key * (np.arange(panel.shape[1]) == t)[None, :] for t in range(1, panel.shape[1])}
+    spec = replace(MODEL.spec, **{"covariance": None, **options})
+    names = tuple(columns)
+    whole = FixedEffects(replace(spec, treatment=names[0], controls=names[1:])).estimate(panel.assign(columns))
+    b, cov = np.asarray(whole.coef), np.asarray(whole.cov)
+    gap = frame_of(Contrast(FixedEffects(spec), by="key", draws=2).estimate(panel)).loc["difference:1-0"]
+    assert gap["estimate"] == pytest.approx(b[0] - b[1], rel=1e-9)
+    assert gap["std_error"] == pytest.approx(np.sqrt(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1]), rel=1e-8)
+    assert gap["dof"] == pytest.approx(float(whole.term_dof[0]))
+
+
 def test_z_is_the_textbook_formula(estimated):
     rows = frame_of(estimated[1])
     one, other = rows.loc["treat[key=1]"], rows.loc["treat[key=0]"]
@@ -198,7 +227,8 @@ def test_several_groups_have_joint_and_pairwise_tests():
 
 def test_adjusted_residuals_have_a_block_for_each_group():
     panel = panel_of()
-    rows = frame_of(Contrast(FixedEffects(replace(MODEL.spec, covariance="CR2")), by="key", draws=2).estimate(panel))
+    robust = FixedEffects(replace(MODEL.spec, covariance="HC2"))
+    rows = frame_of(Contrast(robust, by="key", draws=2).estimate(panel))
     one, other, gap = (rows.loc[term] for term in ("treat[key=1]", "treat[key=0]", "difference:1-0"))
     variances = np.array([one["std_error"], other["std_error"]]) ** 2
     assert gap["std_error"] == pytest.approx(np.sqrt(variances.sum()), rel=1e-11)

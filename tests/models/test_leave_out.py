@@ -25,10 +25,10 @@ def panel():
     return staggered(5, missing=0.05)
 
 
-@pytest.mark.parametrize("covariance", [None, "CR3"])
-def test_each_estimate_is_the_refit_without_the_group(panel, covariance):
-    """CR3 has no closed form, so there the generic refits are used."""
-    model = FixedEffects(replace(MODEL.spec, covariance=covariance))
+@pytest.mark.parametrize("cluster", ["unit", ("unit", "period")])
+def test_each_estimate_is_the_refit_without_the_group(panel, cluster):
+    """Clusters in two ways have no closed form, so there the generic refits are used."""
+    model = FixedEffects(replace(MODEL.spec, cluster=cluster))
     estimate = LeaveOneOut(model, by="region").estimate(panel)
     rows, frame = rows_of(estimate), estimate.details["left_out"].set_index("group")
     full = rows_of(model.estimate(panel)).loc["treat"]

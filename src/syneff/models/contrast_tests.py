@@ -27,14 +27,13 @@ def pair_name(names: tuple[str, ...], pair: tuple[int, int]) -> str:
 
 
 def pair_dof(pairs: Pairs, cov: np.ndarray, dof: np.ndarray) -> np.ndarray:
-    """Return the degrees of freedom of each difference; Welch's where those of the groups differ."""
+    """Return the degrees of freedom of each difference: those in common, or Welch's of independent fits ``[group]``."""
+    if dof.ndim == 0:
+        return np.full(len(pairs), float(dof))
     variances = cov.diagonal()
-    found = []
-    for pair in pairs:
-        own, free = variances[list(pair)], dof[list(pair)]
-        same = free[0] == free[1] or not np.isfinite(own).all()
-        found.append(free.min() if same else own.sum() ** 2 / (own**2 / free).sum())
-    return np.asarray(found)
+    groups = np.asarray(pairs)
+    own, free = variances[groups], dof[groups]
+    return np.asarray(own.sum(1) ** 2 / (own**2 / free).sum(1))
 
 
 def contrast_tests(
@@ -53,7 +52,8 @@ def contrast_tests(
     names, pairs
         Groups and their differences.
     coef, cov, dof
-        ``[group]``, ``[group group]``, ``[group]``: what differs, its covariance and degrees of freedom.
+        ``[group]``, ``[group group]``; ``[group]`` of independent fits, else one: what differs, its covariance and degrees of
+        freedom.
     separate
         The fit of each group, whose first coefficient is it; none where one regression holds all.
     """

@@ -46,9 +46,9 @@ from syneff.models.groups import Groups, groups_of
 from syneff.models.interacted import (
     LEVERAGE,
     by_unit,
-    group_designs,
     independent_covariance,
     interacted_covariance,
+    joined_design,
     permute_groups,
     permute_interactions,
 )
@@ -136,16 +136,17 @@ class Contrast:
 
 
 def _separate(contrast: Contrast, panel: Panel, groups: Groups, pairs: Pairs) -> tuple[Estimate, Design]:
-    members = _members(contrast, panel, groups)
-    fits = fit_members(members)
-    design, weights = group_designs(tuple(member.design for member in members))
-    spec = contrast.model.spec
+    spec, members = contrast.model.spec, _members(contrast, panel, groups)
+    weights = jnp.stack([member.design.weights for member in members])
+    design = joined_design(contrast.model.design(panel), weights)
     if spec.covariance in LEVERAGE:
         _check_blocks(spec, weights, design)
+    fits = fit_members(members)
+    if spec.covariance in LEVERAGE:
         cov, dof = independent_covariance(fits)
     else:
         together, common = interacted_covariance(spec, replace(design, balanced=False), weights)
-        cov, dof = np.asarray(together), np.full(len(fits), float(common))
+        cov, dof = np.asarray(together), np.asarray(common)
     coef = np.asarray([float(fit.coef[0]) for fit in fits])
     gaps = differences(pairs, len(fits))
     # The standard error of a group is that of its own fit, the one that a split prints.
@@ -210,6 +211,7 @@ def _interaction(contrast: Contrast, panel: Panel, groups: Groups, pairs: Pairs)
     fit = jit_fit(model, crossed)
     coef, cov = np.asarray(fit.coef), np.asarray(fit.cov)
     dof = np.asarray(fit.term_dof)
+    least = np.asarray(dof[:count].min())
     gaps = differences(pairs, count)
     turn = np.zeros((len(pairs) + coef.size, coef.size))
     turn[:count, :count], turn[count : count + len(pairs), :count] = np.eye(count), gaps
@@ -221,10 +223,10 @@ def _interaction(contrast: Contrast, panel: Panel, groups: Groups, pairs: Pairs)
         fit,
         coef=jnp.asarray(np.where(lost, np.nan, turn @ known[0])),
         cov=jnp.asarray(np.where(lost[:, None] | lost[None, :], np.nan, turned)),
-        dof=jnp.asarray(np.concatenate([dof[:count], pair_dof(pairs, cov[:count, :count], dof[:count]), dof[count:]])),
+        dof=jnp.asarray(np.concatenate([dof[:count], pair_dof(pairs, cov[:count, :count], least), dof[count:]])),
         names=(*terms, *_pair_terms(groups, pairs), *fit.names[count:]),
         outcome=model.spec.outcome,
-        tests=contrast_tests(groups.names, pairs, coef[:count], cov[:count, :count], dof[:count], separate=()),
+        tests=contrast_tests(groups.names, pairs, coef[:count], cov[:count, :count], least, separate=()),
     )
     return replace(estimate, notes=model.notes(panel, estimate)), design
 

@@ -158,25 +158,9 @@ def independent_covariance(fits: tuple[Estimate, ...]) -> tuple[Float[np.ndarray
     return np.diag(variances), np.asarray([float(fit.term_dof[0]) for fit in fits])
 
 
-def group_designs(designs: tuple[Design, ...]) -> tuple[Design, Float[Array, "group unit period"]]:
-    """Join the designs of groups that have no row in common into that of all rows, and return the weights of each."""
-    weights = jnp.stack([design.weights for design in designs])
-
-    def joined(values: tuple[Array, ...]) -> Array:
-        return jnp.asarray(jnp.stack(values).sum(0))
-
-    return (
-        replace(
-            designs[0],
-            outcome=joined(tuple(design.outcome for design in designs)),
-            regressors=joined(tuple(design.regressors for design in designs)),
-            weights=weights.sum(0),
-            balanced=all(design.balanced for design in designs) and _same_periods(weights),
-        ),
-        weights,
-    )
-
-
-def _same_periods(weights: Float[Array, "group unit period"]) -> bool:
-    total = np.asarray(weights.sum(0))
-    return np.allclose(total, np.outer(total.sum(1), total.sum(0)) / total.sum(), rtol=1e-13, atol=0.0)
+def joined_design(whole: Design, weights: Float[Array, "group unit period"]) -> Design:
+    """Return the design of the rows that groups keep: a row may be alone in its group, and not in the whole sample."""
+    total = weights.sum(0)
+    rows = np.asarray(total)
+    product = np.outer(rows.sum(1), rows.sum(0)) / rows.sum()
+    return replace(whole, weights=total, balanced=np.allclose(rows, product, rtol=1e-13, atol=0.0))
