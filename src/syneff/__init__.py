@@ -47,9 +47,15 @@ if TYPE_CHECKING:
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
+    from syneff.spatial.connectivity import Connectivity as Connectivity
+    from syneff.spatial.moran import SpatialDependence as SpatialDependence
+    from syneff.spatial.moran import moran as moran
+    from syneff.spatial.rings import RingRegression as RingRegression
+    from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
     "BayesianBootstrap": "syneff.models.resampling",
+    "Connectivity": "syneff.spatial.connectivity",
     "Contrast": "syneff.models.contrasts",
     "DataError": "syneff.errors",
     "Describe": "syneff.models.description",
@@ -68,11 +74,14 @@ _HOMES = {
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
+    "RingRegression": "syneff.spatial.rings",
+    "SpatialDependence": "syneff.spatial.moran",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
     "Variable": "syneff.panel.panel",
+    "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",
     "metafrontier": "syneff.measure.metafrontier",
@@ -80,6 +89,7 @@ _HOMES = {
     "epsilon_based": "syneff.measure.epsilon_based",
     "luenberger": "syneff.measure.productivity",
     "malmquist_luenberger": "syneff.measure.productivity",
+    "moran": "syneff.spatial.moran",
     "nonradial_distance": "syneff.measure.directional",
     "prove": "syneff.measure.proof",
     "run": "syneff.experiment",

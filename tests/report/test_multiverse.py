@@ -52,7 +52,7 @@ def test_the_curve_shows_the_default_and_few_of_many():
     marks = figure.axes[0].containers
     shown = sum(len(each.lines[0].get_xdata()) for each in marks)
     assert 400 <= shown <= 401
-    assert "of 1,000" in figure.axes[0].get_ylabel()
+    assert "of 1,000 specifications" in figure.axes[0].get_title(loc="right")
     assert [each.get_label() for each in marks] == ["Estimate, 95 % interval", "The default"]
 
 

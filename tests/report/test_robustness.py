@@ -150,7 +150,7 @@ def test_contours_show_estimate_value_and_benchmarks_within_reach(omitted: Cell)
     drawn = {each.get_label(): (list(each.get_xdata()), list(each.get_ydata())) for each in axes.lines}
     assert drawn["As estimated: 0.040"] == ([0], [0])
     assert drawn["Robustness value: 15.0%"] == ([0.15], [0.15])
-    assert drawn["As strong as a control, or more times so"] == ([0.05], [0.05])
+    assert drawn["Multiples of a control"] == ([0.05], [0.05])
     assert [text.get_text() for text in axes.texts if "pop" in text.get_text()] == ["1x pop (0.03)"]
     assert render(made, "svg")
 

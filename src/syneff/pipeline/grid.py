@@ -66,7 +66,7 @@ def subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def panels(
-    panel: Panel, choices: Sequence[Mapping[str, Step | Mapping[str, Step] | None]]
+    panel: Panel, choices: Sequence[Mapping[str, Step | Mapping[str, Step | None] | None]]
 ) -> Iterator[tuple[Labels, Panel | str]]:
     """Yield every panel of the grid with its labels, or why it cannot be made; each prefix of steps is applied once.
 
@@ -75,21 +75,20 @@ def panels(
     panel
         The data.
     choices
-        An axis each, in order: steps by label, a dictionary of several in order, or None for the panel as it is.
+        An axis each, in order: steps by label, a dictionary of several in order, or None for the panel as it is. A step that is
+        None is left out.
     """
     first, *rest = choices
     for label, change in first.items():
-        steps = list(change.values()) if isinstance(change, Mapping) else [] if change is None else [change]
-        made: Panel | str = panel
+        steps = list(change.values()) if isinstance(change, Mapping) else [change]
+        made = panel
         try:
-            for step in steps:
-                made = step(made)  # type: ignore[arg-type]
+            for step in filter(None, steps):
+                made = step(made)
         except DataError as error:
-            made = str(error)
-        if isinstance(made, str):
-            for labels in product(*rest):
-                yield (label, *labels), made
-        elif rest:
+            yield from (((label, *labels), str(error)) for labels in product(*rest))
+            continue
+        if rest:
             yield from (((label, *labels), each) for labels, each in panels(made, rest))
         else:
             yield (label,), made

@@ -80,7 +80,7 @@ class Multiverse:
     """
 
     spec: Spec
-    measures: Mapping[str, Mapping[str, Step] | None] = field(default_factory=dict)
+    measures: Mapping[str, Mapping[str, Step | None] | None] = field(default_factory=dict)
     transforms: Choices = field(default_factory=dict)
     samples: Choices = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()

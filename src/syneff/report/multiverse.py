@@ -73,11 +73,11 @@ def curve(cells: Sequence[Cell]) -> Figure | None:
     kept = np.unique(np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).round().astype(int))
     shown = rows.iloc[np.union1d(kept, np.flatnonzero(rows["default"]))]
     ends = {name: shown[name] / shown["sd"] for name in ("conf_low", "conf_high")}
-    part = f" ({len(shown):,} of {len(rows):,}, evenly spaced by rank)" if len(shown) < len(rows) else ""
     return specification_curve(
         shown.assign(estimate=shown["standardised"], **ends),
         options={axis: label for axis, label in AXES.items() if rows[axis].nunique() > 1},
-        effect=f"Effect (SD of outcome){part}",
+        effect="Effect (SD of outcome)",
+        total=len(rows) if len(shown) < len(rows) else None,
         synthetic=any(cell.synthetic for cell in cells),
     )
 

@@ -113,7 +113,7 @@ def contours(
 def _benchmarks(axes: Axes, bounds: pd.DataFrame, right: float, top: float) -> None:
     """Join the multiples of each benchmark by a line, and name the strongest unless all are at the origin."""
     known = bounds[(bounds["r2_treatment"] <= right) & (bounds["r2_outcome"] <= top)]
-    label: str | None = "As strong as a control, or more times so"
+    label: str | None = "Multiples of a control"
     for name, rows in known.groupby("benchmark", sort=False):
         x, y = rows["r2_treatment"].to_numpy(float), rows["r2_outcome"].to_numpy(float)
         axes.plot(x, y, "D-", color=BLUE, ms=4, linewidth=0.7, label=label, zorder=3)
