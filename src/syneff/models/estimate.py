@@ -222,7 +222,7 @@ class Estimate:
                 "p_value": _spread(test.pvalue, count),
                 "conf_low": _spread(test.low, count),
                 "conf_high": _spread(test.high, count),
-                **{name: size[:count] for name, size in self._sizes.items()},
+                **{name: size if each else size.max(keepdims=True) for name, size in self._sizes.items()},
                 "dof": _spread(test.dof, count),
             }
         )

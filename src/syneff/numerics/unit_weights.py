@@ -184,18 +184,27 @@ def unit_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw 
 
 def row_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit period k"]:
     """Return the score of each row, ``w_it x_it e_it`` of one copy of it."""
-    basis = _basis(moments.weights.shape[1], moments.effects)
     k = fits.coef.shape[1]
-
-    def net(columns: Array, shifts: Array) -> Array:
-        means = jax.vmap(lambda each: _unit_means(moments, each), in_axes=2, out_axes=2)(shifts)
-        moved = jnp.einsum("tp,dpk->dtk", basis, shifts)
-        return columns - moved[:, None, :, :] + means[:, :, None, :]
-
-    regressors = net(moments.columns[None, :, :, :k], fits.regressor_shifts)
-    outcome = moments.columns[None, :, :, k] - jnp.einsum("itk,dk->dit", moments.columns[:, :, :k], fits.coef)
-    residuals = net(outcome[..., None], fits.shifts[:, :, None])
+    regressors = _net(moments, moments.columns[None, :, :, :k], fits.regressor_shifts)
+    residuals = row_residuals(moments, fits)[..., None]
     return moments.weights[None, :, :, None] * regressors * residuals
+
+
+def row_residuals(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit period"]:
+    """Return the residual of each row, those that a draw leaves out too: net of the unit's own effect and the draw's fit."""
+    k = fits.coef.shape[1]
+    outcome = moments.columns[None, :, :, k] - jnp.einsum("itk,dk->dit", moments.columns[:, :, :k], fits.coef)
+    return _net(moments, outcome[..., None], fits.shifts[:, :, None])[..., 0]
+
+
+def _net(
+    moments: UnitMoments, columns: Float[Array, "#draw unit period k"], shifts: Float[Array, "draw level k"]
+) -> Float[Array, "draw unit period k"]:
+    """Return columns net of a draw's period effects and of unit effects."""
+    basis = _basis(moments.weights.shape[1], moments.effects)
+    means = jax.vmap(lambda each: _unit_means(moments, each), in_axes=2, out_axes=2)(shifts)
+    moved = jnp.einsum("tp,dpk->dtk", basis, shifts)
+    return columns - moved[:, None, :, :] + means[:, :, None, :]
 
 
 def _basis(periods: int, effects: tuple[str, ...]) -> Float[Array, "period level"]:
