@@ -1,0 +1,314 @@
+r"""Instrumental variables on a cube: k-class estimators and generalised method of moments, effects absorbed.
+
+With effects and exogenous regressors partialled out of outcome, endogenous variables and excluded instruments (a tilde), all
+that is left is small. ``P`` projects on the instruments, ``M = I - P``:
+
+.. math::
+
+    b_\kappa = [\tilde D'(I - \kappa M) \tilde D]^{-1} \tilde D'(I - \kappa M) \tilde y, \qquad
+    b_{GMM} = (\tilde D' \tilde Z S^{-1} \tilde Z' \tilde D)^{-1} \tilde D' \tilde Z S^{-1} \tilde Z' \tilde y ,
+
+with ``kappa`` 0 for least squares, 1 for 2SLS and the smallest root of ``|W'W - kappa W'MW| = 0``, ``W = (y, D)``, for LIML.
+Partialling out changes neither: a moment of an exogenous regressor has a coefficient of its own.
+
+References
+----------
+Hansen, L. P. (1982). Econometrica 50, 1029-1054. https://doi.org/10.2307/1912775
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from syneff.numerics.least_squares import (
+    Absorption,
+    LeastSquares,
+    absorb,
+    centred_squares,
+    least_squares,
+    scaled_inverse,
+)
+from syneff.numerics.partialled import DrawnOutcomes, Partialled
+from syneff.typing import Array, Bool, Draws, Float, UnitPeriod, UnitPeriodK
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=[
+        "weights",
+        "outcome",
+        "endogenous",
+        "instruments",
+        "exogenous",
+        "fitted",
+        "moments",
+        "inverse",
+        "kept",
+        "size",
+        "exogenous_inverse",
+        "exogenous_kept",
+        "loadings",
+    ],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class Instrumented:
+    """A regression net of effects and exogenous regressors; ``p`` endogenous variables, ``l`` instruments, ``x`` exogenous.
+
+    Attributes
+    ----------
+    weights
+        ``[unit period]``.
+    outcome, endogenous, instruments
+        ``[unit period]``, ``[unit period p]``, ``[unit period l]``, net of effects and of the exogenous regressors.
+    exogenous
+        ``[unit period x]``, net of effects.
+    fitted
+        ``[unit period p]``: projections of the endogenous variables on the instruments.
+    moments, inverse
+        ``[l l]``: weighted moments of the instruments and their generalised inverse.
+    kept
+        ``[l]``: instruments that are not collinear with what stands before them.
+    size
+        ``[p]``: weighted sums of squares of the endogenous variables before anything was taken out.
+    exogenous_inverse, exogenous_kept
+        ``[x x]``, ``[x]``: the same as `inverse` and `kept`, of the exogenous regressors.
+    loadings
+        ``[x 1+p]``: coefficients of outcome and endogenous variables on the exogenous regressors.
+    """
+
+    weights: UnitPeriod
+    outcome: UnitPeriod
+    endogenous: Float[Array, "unit period p"]
+    instruments: Float[Array, "unit period l"]
+    exogenous: Float[Array, "unit period x"]
+    fitted: Float[Array, "unit period p"]
+    moments: Float[Array, "l l"]
+    inverse: Float[Array, "l l"]
+    kept: Bool[Array, " l"]
+    size: Float[Array, " p"]
+    exogenous_inverse: Float[Array, "x x"]
+    exogenous_kept: Bool[Array, " x"]
+    loadings: Float[Array, "x columns"]
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["coef", "kept", "projection", "fitted", "residuals"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class InstrumentFit:
+    """A fit by instruments.
+
+    Attributes
+    ----------
+    coef, kept
+        ``[p]``: coefficients of the endogenous variables, 0 where nothing identifies one.
+    projection
+        ``[p p]``: what the scores of `fitted` are multiplied by; for LIML the inverse of ``D'(I - kappa M)D``.
+    fitted
+        ``[unit period p]``: the combinations of instruments that stand for the endogenous variables.
+    residuals
+        ``[unit period]``, of the actual endogenous variables.
+    """
+
+    coef: Float[Array, " p"]
+    kept: Bool[Array, " p"]
+    projection: Float[Array, "p p"]
+    fitted: Float[Array, "unit period p"]
+    residuals: UnitPeriod
+
+
+def cross_moments(left: UnitPeriodK, right: Float[Array, "unit period l"], weights: UnitPeriod) -> Float[Array, "k l"]:
+    """Return the weighted sums of products of columns ``[unit period k]`` and ``[unit period l]``."""
+    return jnp.einsum("itk,itl->kl", left * weights[:, :, None], right)
+
+
+def partial_out(
+    outcome: UnitPeriod,
+    endogenous: Float[Array, "unit period p"],
+    exogenous: Float[Array, "unit period x"],
+    instruments: Float[Array, "unit period l"],
+    *,
+    absorbed: Absorption,
+) -> Instrumented:
+    """Take effects and exogenous regressors out of all that is left, and project the endogenous variables.
+
+    Parameters
+    ----------
+    outcome, endogenous, exogenous, instruments
+        ``[unit period]``, ``[unit period p]``, ``[unit period x]``, ``[unit period l]``.
+    absorbed
+        The effects.
+    """
+    weights, p, width = absorbed.weights, endogenous.shape[2], exogenous.shape[2]
+    columns = jnp.concatenate([outcome[:, :, None], endogenous, instruments], axis=2)
+    net = absorb(jnp.concatenate([exogenous, columns], axis=2), absorbed)
+    taken = jax.vmap(least_squares, in_axes=(2, None, None, None))(
+        net[:, :, width:], net[:, :, :width], weights, centred_squares(exogenous, weights)
+    )
+    rest = jnp.moveaxis(taken.residuals, 0, -1)
+    left, outside = rest[:, :, 1 : p + 1], rest[:, :, p + 1 :]
+    moments = cross_moments(outside, outside, weights)
+    inverse, kept = scaled_inverse(moments, centred_squares(instruments, weights))
+    return Instrumented(
+        weights=weights,
+        outcome=rest[:, :, 0],
+        endogenous=left,
+        instruments=outside,
+        exogenous=net[:, :, :width],
+        fitted=outside @ (inverse @ cross_moments(outside, left, weights)),
+        moments=moments,
+        inverse=inverse,
+        kept=kept,
+        size=centred_squares(endogenous, weights),
+        exogenous_inverse=taken.inverse[0],
+        exogenous_kept=taken.kept[0],
+        loadings=taken.coef[: p + 1].T,
+    )
+
+
+def k_class(parts: Instrumented, kappa: Float[Array, ""] | float) -> InstrumentFit:
+    """Fit with a given ``kappa``: 0 is least squares, 1 two-stage least squares."""
+    errors = parts.endogenous - parts.fitted
+    projected = cross_moments(parts.fitted, parts.fitted, parts.weights)
+    inverse, kept = scaled_inverse(projected + (1.0 - kappa) * cross_moments(errors, errors, parts.weights), parts.size)
+    stand_in = parts.fitted + (1.0 - kappa) * errors
+    coef, residuals = jnp.zeros(kept.shape[0]), parts.outcome
+    for _ in range(2):  # The second round is iterative refinement.
+        change = inverse @ cross_moments(stand_in, residuals[:, :, None], parts.weights)[:, 0]
+        coef, residuals = coef + change, residuals - parts.endogenous @ change
+    return InstrumentFit(coef, kept, inverse, parts.fitted, residuals)
+
+
+def liml_kappa(parts: Instrumented) -> Float[Array, ""]:
+    """Return the ``kappa`` of LIML; 1 where the model is just identified."""
+    columns = jnp.concatenate([parts.outcome[:, :, None], parts.endogenous], axis=2)
+    on_instruments = parts.instruments @ (parts.inverse @ cross_moments(parts.instruments, columns, parts.weights))
+    errors = columns - on_instruments
+    inside = cross_moments(errors, errors, parts.weights)
+    scale = jnp.sqrt(jnp.where(jnp.diagonal(inside) > 0, jnp.diagonal(inside), 1.0))
+    root = jnp.linalg.cholesky(inside / scale[:, None] / scale[None, :])
+    explained = cross_moments(on_instruments, on_instruments, parts.weights) / scale[:, None] / scale[None, :]
+    half = jax.scipy.linalg.solve_triangular(root, explained, lower=True)
+    # W'W = W'MW + W'PW, so the root of the second alone keeps the digits of a kappa near 1.
+    values = jnp.linalg.eigvalsh(jax.scipy.linalg.solve_triangular(root, half.T, lower=True))
+    just = parts.kept.sum() <= parts.endogenous.shape[2]
+    return 1.0 + jnp.where(just, 0.0, jnp.maximum(values[0], 0.0))
+
+
+def moments_fit(parts: Instrumented, covariance: Float[Array, "l l"]) -> InstrumentFit:
+    """Fit by moments weighted with the inverse of their covariance ``[l l]``, of any scale."""
+    weight = inverse_of_moments(parts, covariance)
+    stand_in = parts.instruments @ (weight @ cross_moments(parts.instruments, parts.endogenous, parts.weights))
+    system = cross_moments(stand_in, parts.endogenous, parts.weights)
+    # What 2SLS would invert fixes how large a pivot must be.
+    projected = jnp.diagonal(cross_moments(parts.fitted, parts.fitted, parts.weights))
+    share = projected / jnp.where(parts.size > 0, parts.size, 1.0)
+    size = jnp.where(share > 0, jnp.diagonal(system) / jnp.where(share > 0, share, 1.0), 1.0)
+    inverse, kept = scaled_inverse(0.5 * (system + system.T), size)
+    coef, residuals = jnp.zeros(kept.shape[0]), parts.outcome
+    for _ in range(2):
+        change = inverse @ cross_moments(stand_in, residuals[:, :, None], parts.weights)[:, 0]
+        coef, residuals = coef + change, residuals - parts.endogenous @ change
+    return InstrumentFit(coef, kept, inverse, stand_in, residuals)
+
+
+def inverse_of_moments(parts: Instrumented, covariance: Float[Array, "l l"]) -> Float[Array, "l l"]:
+    """Invert a covariance of the moments of the instruments; rows and columns of dropped instruments are 0."""
+    both = parts.kept[:, None] & parts.kept[None, :]
+    return scaled_inverse(jnp.where(both, covariance, 0.0), jnp.diagonal(covariance))[0]
+
+
+def distance(parts: Instrumented, fit: InstrumentFit, covariance: Float[Array, "l l"]) -> Float[Array, ""]:
+    """Return ``u'Z S^{-1} Z'u``: Hansen's J where the fit minimises it."""
+    moment = cross_moments(parts.instruments, fit.residuals[:, :, None], parts.weights)[:, 0]
+    return moment @ inverse_of_moments(parts, covariance) @ moment
+
+
+def quadratic_form(moment: Float[Array, " k"], covariance: Float[Array, "k k"]) -> Float[Array, ""]:
+    """Return ``m'V^{-1}m``, leaving out what is collinear."""
+    return moment @ scaled_inverse(covariance, jnp.diagonal(covariance))[0] @ moment
+
+
+def least_correlated(parts: Instrumented) -> tuple[Float[Array, "unit period l"], Float[Array, " p"]]:
+    r"""Return the directions in which a first stage is closest to losing rank.
+
+    With ``Theta = Q_zz^{-1/2} Q_zd Q_dd^{-1/2}``, whose singular values are the canonical correlations of instruments and
+    endogenous variables, and ``q = p - 1``: the instruments times its left singular vectors after the first ``q``, and the
+    combination of endogenous variables that belongs to its smallest singular value. Columns of dropped instruments are 0.
+
+    References
+    ----------
+    Kleibergen, F. and Paap, R. (2006). Journal of Econometrics 133, 97-126. https://doi.org/10.1016/j.jeconom.2005.02.011
+    """
+    p, weights = parts.endogenous.shape[2], parts.weights
+    dd = cross_moments(parts.endogenous, parts.endogenous, weights)
+    instruments = parts.instruments @ _half_inverse(parts.moments, parts.kept)
+    right = _half_inverse(dd, jnp.diagonal(dd) > 0)
+    theta = cross_moments(instruments, parts.endogenous, weights) @ right
+    left, _, vectors = jnp.linalg.svd(theta, full_matrices=True)
+    # The null vector of a dropped instrument is its own axis, where it has no column.
+    return instruments @ left[:, p - 1 :], right @ vectors[p - 1]
+
+
+def all_coef(parts: Instrumented, fit: InstrumentFit) -> Float[Array, " k"]:
+    """Return the coefficients of the endogenous variables and then of the exogenous regressors."""
+    return jnp.concatenate([fit.coef, parts.loadings[:, 0] - parts.loadings[:, 1:] @ fit.coef])
+
+
+def influence(parts: Instrumented, fit: InstrumentFit) -> UnitPeriodK:
+    """Return the derivative of each of `all_coef` with respect to each outcome."""
+    weights = parts.weights[:, :, None]
+    own = (fit.fitted * weights) @ fit.projection
+    of_exogenous = (parts.exogenous * weights) @ parts.exogenous_inverse - own @ parts.loadings[:, 1:].T
+    return jnp.concatenate([own, of_exogenous], axis=2)
+
+
+def drawn_outcomes(
+    parts: Instrumented, fit: InstrumentFit, outcomes: Draws, absorbed: Absorption
+) -> tuple[Partialled, DrawnOutcomes]:
+    """Fit 2SLS for each outcome ``[draw unit period]``, on the projections of one fit.
+
+    Returns
+    -------
+    tuple
+        The projected regressors with the inverse of their moments, which influence and covariance are made of, and the fits
+        with their residuals of the actual regressors.
+    """
+    weights = parts.weights
+    stand_in = fit.fitted + parts.exogenous @ parts.loadings[:, 1:]
+    projected = jnp.concatenate([stand_in, parts.exogenous], axis=2)
+    actual = jnp.concatenate(
+        [parts.endogenous + parts.exogenous @ parts.loadings[:, 1:], parts.exogenous], axis=2
+    )
+    inverse = all_projections(parts, fit.projection)
+    inside = (weights > 0)[:, :, None]
+    residuals = absorb(jnp.where(inside, jnp.moveaxis(outcomes, 0, -1), 0.0), absorbed)
+    coef = jnp.zeros((projected.shape[2], outcomes.shape[0]))
+    for _ in range(2):  # The second round is iterative refinement.
+        change = inverse @ cross_moments(projected, residuals, weights)
+        coef, residuals = coef + change, residuals - actual @ change
+    kept = jnp.concatenate([fit.kept, parts.exogenous_kept])
+    own = LeastSquares(all_coef(parts, fit), fit.residuals, inverse, kept)
+    return Partialled(projected, own, absorbed), DrawnOutcomes(coef.T, residuals)
+
+
+def all_projections(parts: Instrumented, projection: Float[Array, "p p"]) -> Float[Array, "k k"]:
+    """Border the inverse of ``D'(I - kappa M)D`` by the exogenous regressors that were partialled out of it."""
+    loadings = parts.loadings[:, 1:]
+    corner = parts.exogenous_inverse + loadings @ projection @ loadings.T
+    return jnp.block([[projection, -projection @ loadings.T], [-loadings @ projection, corner]])
+
+
+def _half_inverse(matrix: Float[Array, "k k"], kept: Bool[Array, " k"]) -> Float[Array, "k k"]:
+    """Return ``G`` with ``G'AG = I``; rows and columns outside what is kept are 0."""
+    both = kept[:, None] & kept[None, :]
+    scale = jnp.sqrt(jnp.where(jnp.diagonal(matrix) > 0, jnp.diagonal(matrix), 1.0))
+    values, vectors = jnp.linalg.eigh(jnp.where(both, matrix / scale[:, None] / scale[None, :], 0.0))
+    positive = values > 1e-14
+    root = jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, values, 1.0)), 0.0)
+    return ((vectors * root[None, :]) @ vectors.T) / scale[:, None]
