@@ -216,8 +216,10 @@ class TwoStage(Estimator):
         first = k_class(parts, 1.0)
         if self.estimator == "2sls":
             return first, {}
-        covariance = moment_covariance(self.spec, design, parts.instruments, first.residuals, absorbed=absorbed)
-        return moments_fit(parts, covariance), {}
+        moments = jnp.concatenate([parts.instruments, parts.exogenous], axis=2)
+        covariance = moment_covariance(self.spec, design, moments, first.residuals, absorbed=absorbed)
+        own = parts.instruments.shape[2]
+        return moments_fit(parts, covariance[:own, :own], covariance[own:, :own]), {}
 
 
 def _homoskedastic_gap(

@@ -96,7 +96,7 @@ class Instrumented:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["coef", "kept", "projection", "fitted", "residuals"],
+    data_fields=["coef", "kept", "projection", "fitted", "residuals", "pull"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -113,6 +113,9 @@ class InstrumentFit:
         ``[unit period p]``: the combinations of instruments that stand for the endogenous variables.
     residuals
         ``[unit period]``, of the actual endogenous variables.
+    pull
+        ``[x l]``: by how much moments of instruments that are not zero move the coefficients of exogenous regressors, whose
+        own moments GMM does not set to zero either; None where it does.
     """
 
     coef: Float[Array, " p"]
@@ -120,6 +123,7 @@ class InstrumentFit:
     projection: Float[Array, "p p"]
     fitted: Float[Array, "unit period p"]
     residuals: UnitPeriod
+    pull: Float[Array, "x l"] | None = None
 
 
 def cross_moments(left: UnitPeriodK, right: Float[Array, "unit period l"], weights: UnitPeriod) -> Float[Array, "k l"]:
@@ -147,16 +151,22 @@ def partial_out(
     weights, p, width = absorbed.weights, endogenous.shape[2], exogenous.shape[2]
     columns = jnp.concatenate([outcome[:, :, None], endogenous, instruments], axis=2)
     net = absorb(jnp.concatenate([exogenous, columns], axis=2), absorbed)
-    taken = jax.vmap(least_squares, in_axes=(2, None, None, None))(
-        net[:, :, width:], net[:, :, :width], weights, centred_squares(exogenous, weights)
+    size = centred_squares(exogenous, weights)
+
+    def take(column: UnitPeriod) -> tuple[Array, ...]:
+        fit = least_squares(column, net[:, :, :width], weights, size)
+        return fit.coef, fit.residuals, fit.inverse, fit.kept
+
+    # The same regressors for all columns: only coefficients and residuals differ.
+    coef, residuals, exogenous_inverse, exogenous_kept = jax.vmap(take, in_axes=2, out_axes=(0, 2, None, None))(
+        net[:, :, width:]
     )
-    rest = jnp.moveaxis(taken.residuals, 0, -1)
-    left, outside = rest[:, :, 1 : p + 1], rest[:, :, p + 1 :]
+    left, outside = residuals[:, :, 1 : p + 1], residuals[:, :, p + 1 :]
     moments = cross_moments(outside, outside, weights)
     inverse, kept = scaled_inverse(moments, centred_squares(instruments, weights))
     return Instrumented(
         weights=weights,
-        outcome=rest[:, :, 0],
+        outcome=residuals[:, :, 0],
         endogenous=left,
         instruments=outside,
         exogenous=net[:, :, :width],
@@ -165,9 +175,9 @@ def partial_out(
         inverse=inverse,
         kept=kept,
         size=centred_squares(endogenous, weights),
-        exogenous_inverse=taken.inverse[0],
-        exogenous_kept=taken.kept[0],
-        loadings=taken.coef[: p + 1].T,
+        exogenous_inverse=exogenous_inverse,
+        exogenous_kept=exogenous_kept,
+        loadings=coef[: p + 1].T,
     )
 
 
@@ -200,8 +210,20 @@ def liml_kappa(parts: Instrumented) -> Float[Array, ""]:
     return 1.0 + jnp.where(just, 0.0, jnp.maximum(values[0], 0.0))
 
 
-def moments_fit(parts: Instrumented, covariance: Float[Array, "l l"]) -> InstrumentFit:
-    """Fit by moments weighted with the inverse of their covariance ``[l l]``, of any scale."""
+def moments_fit(
+    parts: Instrumented, covariance: Float[Array, "l l"], with_exogenous: Float[Array, "x l"] | None = None
+) -> InstrumentFit:
+    """Fit by moments weighted with the inverse of their covariance.
+
+    Parameters
+    ----------
+    parts
+        What is fitted.
+    covariance
+        ``[l l]``: covariance of the moments of the instruments, of any scale.
+    with_exogenous
+        ``[x l]``: their covariance with the moments of the exogenous regressors; without it these are partialled out for good.
+    """
     weight = inverse_of_moments(parts, covariance)
     stand_in = parts.instruments @ (weight @ cross_moments(parts.instruments, parts.endogenous, parts.weights))
     system = cross_moments(stand_in, parts.endogenous, parts.weights)
@@ -214,7 +236,10 @@ def moments_fit(parts: Instrumented, covariance: Float[Array, "l l"]) -> Instrum
     for _ in range(2):
         change = inverse @ cross_moments(stand_in, residuals[:, :, None], parts.weights)[:, 0]
         coef, residuals = coef + change, residuals - parts.endogenous @ change
-    return InstrumentFit(coef, kept, inverse, stand_in, residuals)
+    if with_exogenous is None:
+        return InstrumentFit(coef, kept, inverse, stand_in, residuals)
+    pull = parts.exogenous_inverse @ with_exogenous @ weight
+    return InstrumentFit(coef, kept, inverse, stand_in, residuals + parts.exogenous @ _pulled(parts, residuals, pull), pull)
 
 
 def inverse_of_moments(parts: Instrumented, covariance: Float[Array, "l l"]) -> Float[Array, "l l"]:
@@ -257,7 +282,10 @@ def least_correlated(parts: Instrumented) -> tuple[Float[Array, "unit period l"]
 
 def all_coef(parts: Instrumented, fit: InstrumentFit) -> Float[Array, " k"]:
     """Return the coefficients of the endogenous variables and then of the exogenous regressors."""
-    return jnp.concatenate([fit.coef, parts.loadings[:, 0] - parts.loadings[:, 1:] @ fit.coef])
+    exogenous = parts.loadings[:, 0] - parts.loadings[:, 1:] @ fit.coef
+    if fit.pull is not None:
+        exogenous = exogenous - _pulled(parts, fit.residuals, fit.pull)
+    return jnp.concatenate([fit.coef, exogenous])
 
 
 def influence(parts: Instrumented, fit: InstrumentFit) -> UnitPeriodK:
@@ -265,6 +293,9 @@ def influence(parts: Instrumented, fit: InstrumentFit) -> UnitPeriodK:
     weights = parts.weights[:, :, None]
     own = (fit.fitted * weights) @ fit.projection
     of_exogenous = (parts.exogenous * weights) @ parts.exogenous_inverse - own @ parts.loadings[:, 1:].T
+    if fit.pull is not None:
+        moved = cross_moments(parts.instruments, parts.endogenous, parts.weights)
+        of_exogenous = of_exogenous - (parts.instruments * weights - own @ moved.T) @ fit.pull.T
     return jnp.concatenate([own, of_exogenous], axis=2)
 
 
@@ -302,6 +333,10 @@ def all_projections(parts: Instrumented, projection: Float[Array, "p p"]) -> Flo
     loadings = parts.loadings[:, 1:]
     corner = parts.exogenous_inverse + loadings @ projection @ loadings.T
     return jnp.block([[projection, -projection @ loadings.T], [-loadings @ projection, corner]])
+
+
+def _pulled(parts: Instrumented, residuals: UnitPeriod, pull: Float[Array, "x l"]) -> Float[Array, " x"]:
+    return pull @ cross_moments(parts.instruments, residuals[:, :, None], parts.weights)[:, 0]
 
 
 def _half_inverse(matrix: Float[Array, "k k"], kept: Bool[Array, " k"]) -> Float[Array, "k k"]:

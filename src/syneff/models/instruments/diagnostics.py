@@ -104,7 +104,11 @@ def diagnose(spec: Spec, design: Design, count: int, suspect: tuple[int, ...] = 
     parts = instrumented(design, count, absorbed)
     outcomes, multiple = _stage_outcomes(design, parts, count)
     stage_design, stage_spec = first_stage(spec, design, count)
-    stages = jax.vmap(lambda each: FixedEffects(stage_spec).fit(replace(stage_design, outcome=each)), in_axes=2)(outcomes)
+
+    def stage(outcome: UnitPeriod) -> Estimate:
+        return replace(FixedEffects(stage_spec).fit(replace(stage_design, outcome=outcome)), stats={})
+
+    stages = jax.vmap(stage, in_axes=2)(outcomes)
     lm, f, cragg_donald = _rank_tests(spec, design, parts, absorbed)
     fit = k_class(parts, 1.0)
     covariance = moment_covariance(spec, design, parts.instruments, fit.residuals, absorbed=absorbed)

@@ -222,7 +222,7 @@ def _overidentification(found: Diagnostics, free: int, suspects: int) -> list[Te
     return tests
 
 
-def _test(name: str, statistic: float, dof: float, pvalue: float) -> Test:
+def _test(name: str, statistic: float, dof: float | int, pvalue: float) -> Test:
     numbers = (jnp.asarray(float(each)) for each in (statistic, dof, np.inf, pvalue))
     value, free, denominator, p = numbers
     return Test(value, free, denominator, p, name)
