@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from syneff.models.resampling import Placebo as Placebo
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
+    from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
 
@@ -62,6 +63,7 @@ _HOMES = {
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
+    "TwoStage": "syneff.models.two_stage",
     "Variable": "syneff.panel.panel",
     "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",

@@ -1,4 +1,4 @@
-"""Fixed effects estimated again by pyfixest, a program that we did not write.
+"""Fixed effects, and 2SLS with one endogenous variable, estimated again by pyfixest, a program that we did not write.
 
 It is given the rows of the panel as they are, so it leaves out missing values, singletons and collinear regressors by itself.
 Two things are mended in its standard errors, and said so: pyfixest 0.60 pairs effects with their names through a set, so the
@@ -34,7 +34,7 @@ RULES = {
 }
 
 
-def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate) -> Audit:
+def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate, *, instrumented: bool = False) -> Audit:
     """Estimate a specification with pyfixest and put it beside an estimate.
 
     Parameters
@@ -45,12 +45,14 @@ def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate) -> Audit:
         The specification.
     estimate
         Ours.
+    instrumented
+        Whether the treatment is instrumented by the specification's instruments (2SLS).
     """
     if word := _cannot(spec):
         return Audit(remark=word)
     frame = _frame(panel, spec)
     try:
-        fit = _feols(frame, spec, estimate)
+        fit = _feols(frame, spec, estimate, instrumented=instrumented)
     except Exception as error:  # An outside program may fail in any way; the cell's own result stands.
         return Audit(remark=f"failed ({type(error).__name__}: {error})")
     parameters = _parameters(fit, spec)
@@ -90,6 +92,7 @@ def _frame(panel: Panel, spec: Spec) -> pd.DataFrame:
     unit, period = np.indices(panel.shape)
     columns = {"y": panel.column(spec.outcome), "unit": unit, "period": period, "w": panel.weights}
     columns |= {f"x{number}": panel.column(name) for number, name in enumerate(spec.regressors)}
+    columns |= {f"z{number}": panel.column(name) for number, name in enumerate(spec.instruments)}
     for number, name in enumerate(spec.cluster_names if spec.clustered else ()):
         if name in ("unit", "period"):
             columns[f"c{number}"] = columns[name]
@@ -99,11 +102,19 @@ def _frame(panel: Panel, spec: Spec) -> pd.DataFrame:
     return pd.DataFrame({name: values[panel.sample] for name, values in columns.items()})
 
 
-def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate) -> Any:
+def _formula(spec: Spec, *, instrumented: bool) -> str:
+    effects = f" | {' + '.join(spec.effects)}" if spec.effects else ""
+    regressors = [f"x{number}" for number in range(len(spec.regressors))]
+    if not instrumented:
+        return f"y ~ {' + '.join(regressors)}{effects}"
+    instruments = " + ".join(f"z{number}" for number in range(len(spec.instruments)))
+    return f"y ~ {' + '.join(regressors[1:]) or '1'}{effects} | x0 ~ {instruments}"
+
+
+def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate, *, instrumented: bool) -> Any:
     import pyfixest
 
     counts, which, groups = _rule(spec)
-    effects = f" | {' + '.join(spec.effects)}" if spec.effects else ""
     options: dict[str, Any] = {"vcov": {"iid": "iid", "HC1": "hetero"}.get(str(spec.covariance))}
     if spec.clustered:
         options["vcov"] = {"CRV1": " + ".join(f"c{number}" for number in range(len(spec.cluster_names)))}
@@ -114,7 +125,7 @@ def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pyfixest.feols(
-            f"y ~ {' + '.join(f'x{number}' for number in range(len(spec.regressors)))}{effects}",
+            _formula(spec, instrumented=instrumented),
             frame,
             weights=None if (frame["w"] == 1).all() else "w",
             ssc=pyfixest.ssc(k_adj=counts, k_fixef=which, G_adj=groups, G_df=spec.multiway or "min"),
@@ -154,7 +165,3 @@ def _mend(fit: Any, spec: Spec, parameters: int) -> tuple[float, str]:
 def _rule(spec: Spec) -> tuple[bool, str, bool]:
     """Return how pyfixest is told of the rule; homoskedastic and White's covariance have the rule of the regression."""
     return RULES["lsdv" if spec.covariance in ("iid", "HC1") else spec.rule]
-
-
-def audit_two_stage(panel, spec, estimate, *, estimator, endogenous):
-    return None

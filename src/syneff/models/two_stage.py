@@ -29,14 +29,14 @@ import numpy as np
 
 from syneff.errors import one_of
 from syneff.models import closed_forms
-from syneff.models.audit import audit_two_stage
+from syneff.models.audit import audit_fixed_effects
 from syneff.models.base import FITS_AT_A_TIME, Audit, Design, Estimate, Estimator, Spec, Status, jit_fit
 from syneff.models.covariances import Fit, uncertainty
 from syneff.models.design import build_design, sample_of
 from syneff.models.fixed_effects import FixedEffects, constants_of, goodness_of_fit, with_constants
-from syneff.models.instruments.checks import check_instruments, check_names, exogenous_names
+from syneff.models.instruments.checks import check_count, check_instruments, check_names, exogenous_names
 from syneff.models.instruments.diagnostics import diagnose, instrumented, moment_covariance
-from syneff.models.instruments.equations import with_first_stages
+from syneff.models.instruments.equations import REDUCED, with_first_stages
 from syneff.models.instruments.tests import tests_of
 from syneff.numerics.batching import map_in_chunks
 from syneff.numerics.least_squares import Absorption, absorb, absorption
@@ -97,10 +97,13 @@ class TwoStage(Estimator):
 
         Raises
         ------
+        SpecError
+            If there are no instruments.
         DataError
             If effects absorb an instrument or an endogenous variable, an instrument is a copy of another variable, or fewer
             instruments are left than there are endogenous variables.
         """
+        check_count(self.spec, self.instrumented)
         design = build_design(panel, self.spec)
         names = (*self.instrumented, *exogenous_names(self.spec, self.endogenous))
         order = np.asarray([design.names.index(name) for name in names])
@@ -194,8 +197,12 @@ class TwoStage(Estimator):
         return replace(estimate, notes=(*self.notes(panel, estimate), *said))
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
-        """Estimate with pyfixest; see `syneff.models.audit`."""
-        return audit_two_stage(panel, self.spec, estimate, estimator=self.estimator, endogenous=self.endogenous)
+        """Estimate 2SLS of one endogenous variable with pyfixest, which knows no other; see `syneff.models.audit`."""
+        if self.estimator != "2sls" or self.endogenous:
+            return Audit(remark=self.estimator if self.estimator != "2sls" else "several-endogenous")
+        outcomes = zip(estimate.names, estimate.outcome, strict=True)
+        own = tuple(name for name, of in outcomes if of == self.spec.outcome and not name.startswith(REDUCED))
+        return audit_fixed_effects(panel, self.spec, estimate.of_terms(own), instrumented=True)
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say which rows were left out and which regressors or instruments omitted."""

@@ -40,11 +40,8 @@ def check_names(spec: Spec, endogenous: tuple[str, ...], suspect: tuple[str, ...
                 )
             )
     variables = (spec.treatment, *endogenous)
-    if len(spec.instruments) < len(variables):
-        raise SpecError(
-            f"{len(spec.instruments)} instruments ({', '.join(spec.instruments) or 'none'}) for {len(variables)} endogenous "
-            f"variables ({', '.join(variables)}). Name as many in spec.instruments at least."
-        )
+    if spec.instruments:  # A specification without any is told when it meets a panel: others may still add some.
+        check_count(spec, variables)
     for name in spec.instruments:
         if name in (spec.outcome, *spec.regressors) or spec.instruments.count(name) > 1:
             raise SpecError(
@@ -57,6 +54,16 @@ def check_names(spec: Spec, endogenous: tuple[str, ...], suspect: tuple[str, ...
             f"distance or time is. Allowed: {', '.join(COVARIANCES)}, the clustered ones by up to three names."
         )
     _check_suspects(spec, len(variables), suspect)
+
+
+def check_count(spec: Spec, variables: tuple[str, ...]) -> None:
+    """Raise a `SpecError` unless there are as many instruments as endogenous variables."""
+    if len(spec.instruments) < len(variables):
+        names = f" ({', '.join(spec.instruments)})" if spec.instruments else ""
+        raise SpecError(
+            f"{len(spec.instruments)} instruments{names} for {len(variables)} endogenous variables ({', '.join(variables)}). "
+            "Name as many in spec.instruments at least."
+        )
 
 
 def _check_suspects(spec: Spec, needed: int, suspect: tuple[str, ...]) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from syneff.models.base import Estimate
 from syneff.typing import Array, Int
 
+REDUCED = "reduced_form:"
+
 
 def of_stage(stages: Estimate, place: int) -> Estimate:
     """Return one regression of a batch."""
@@ -48,7 +50,7 @@ def with_first_stages(
     for place in range(len(endogenous)):
         parts.append(of_stage(stages, place).of_terms((*instruments, *exogenous)))
     reduced = of_stage(stages, len(endogenous)).of_terms(instruments)
-    parts.append(replace(reduced, names=tuple(f"reduced_form:{name}" for name in instruments)))
+    parts.append(replace(reduced, names=tuple(f"{REDUCED}{name}" for name in instruments)))
     outcomes = (str(second.outcome), *endogenous, str(second.outcome))
     return replace(
         second,
