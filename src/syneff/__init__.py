@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.instruments.plausibly_exogenous import PlausiblyExogenous as PlausiblyExogenous
+    from syneff.models.mediation import Mediation as Mediation
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
     from syneff.models.resampling import Jackknife as Jackknife
     from syneff.models.resampling import PairsBootstrap as PairsBootstrap
@@ -56,9 +58,11 @@ _HOMES = {
     "FixedEffects": "syneff.models.fixed_effects",
     "Jackknife": "syneff.models.resampling",
     "PairsBootstrap": "syneff.models.resampling",
+    "Mediation": "syneff.models.mediation",
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
+    "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
