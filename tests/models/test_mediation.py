@@ -65,7 +65,12 @@ def test_products_are_differences(both, one):
 def test_equations_are_regressions_of_their_own(panel, both, one):
     found = rows(both)
     joint, total = equation(panel, "y", "m", "n"), equation(panel, "y")
-    pairs = {"total:treat": total.loc["treat"], "direct:treat": joint.loc["treat"], "b:m": joint.loc["m"], "b:n": joint.loc["n"]}
+    pairs = {
+        "total:treat": total.loc["treat"],
+        "direct:treat": joint.loc["treat"],
+        "b:m": joint.loc["m"],
+        "b:n": joint.loc["n"],
+    }
     for name in ("m", "n"):
         alone = equation(panel, "y", name)
         pairs |= {f"b_alone:{name}": alone.loc[name], f"direct_alone:{name}": alone.loc["treat"]}
@@ -155,7 +160,9 @@ def test_draws_are_shared_and_each_is_a_refit(panel, one):
     assert float(tests["percentile:indirect:m"].low) == pytest.approx(low, rel=1e-12)
     assert float(tests["percentile:indirect:m"].high) == pytest.approx(high, rel=1e-12)
     assert "bca:indirect:m" in tests
-    assert rows(one)["std_error"]["indirect:m"] == pytest.approx(rows(replace(ONE, draws=0).estimate(panel))["std_error"]["indirect:m"])
+    assert rows(one)["std_error"]["indirect:m"] == pytest.approx(
+        rows(replace(ONE, draws=0).estimate(panel))["std_error"]["indirect:m"]
+    )
     curve = one.details["sensitivity"]
     assert (curve["low"] <= curve["high"]).all()
     assert len(curve) == RHOS.size

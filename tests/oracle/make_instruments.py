@@ -116,7 +116,10 @@ def linear_models(frame: pd.DataFrame) -> dict[str, object]:
     weighted = IV2SLS(base, x, frame[["d"]], frame[INSTRUMENTS], weights=frame["weight"])
     fit = weighted.fit(cov_type="clustered", clusters=frame["unit"])
     found["weighted"] = of_fit(fit, ["d", *EXOGENOUS])
-    found["weighted rank"] = {"lm": float(fit.first_stage.kleibergen_paap.stat), "f": float(fit.first_stage.kleibergen_paap_f)}
+    found["weighted rank"] = {
+        "lm": float(fit.first_stage.kleibergen_paap.stat),
+        "f": float(fit.first_stage.kleibergen_paap_f),
+    }
     return found
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from syneff.models.base import Spec
-from syneff.models.instruments.diagnostics import diagnose
 from syneff.models.instruments import tests as battery
+from syneff.models.instruments.diagnostics import diagnose
 from syneff.models.two_stage import TwoStage
 from tests.oracle.make_instruments import EXOGENOUS, INSTRUMENTS, PERIODS, UNITS, simulate
 from tests.panels import cube

@@ -13,9 +13,9 @@ has Sobel's standard error ``sqrt(a^2 se_b^2 + b^2 se_a^2)`` and intervals from 
 equations. Several mediators enter together, and alone as well (``_alone``): together ``b`` is the effect of one given the
 others.
 
-A mediator is an outcome of the policy, so in the last equation it is a bad control: ``b`` is causal only if nothing that is left
-out moves it and the outcome. With ``rho`` the correlation of the errors of mediator and outcome, ``s`` the standard deviations
-of the residuals of total effect (1) and mediator (2), and ``r`` their correlation, the indirect effect would be
+A mediator is an outcome of the policy, so in the last equation it is a bad control: ``b`` is causal only if nothing that is
+left out moves it and the outcome. With ``rho`` the correlation of the errors of mediator and outcome, ``s`` the standard
+deviations of the residuals of total effect (1) and mediator (2), and ``r`` their correlation, the indirect effect would be
 
 .. math:: \frac{a\, s_1}{s_2} \Big(r - \rho \sqrt{(1 - r^2) / (1 - \rho^2)}\Big) ,
 
@@ -48,8 +48,8 @@ from syneff.typing import Array, Float
 RHOS = np.round(np.linspace(-0.95, 0.95, 39), 2)
 """Correlations of errors that the indirect effect is reported under."""
 WARNING = (
-    "the mediator is an outcome of the policy and a bad control where it stands beside it: its coefficient and the direct effect "
-    "are causal only if nothing left out moves mediator and outcome; a b = c - c' is algebra, no evidence"
+    "the mediator is an outcome of the policy and a bad control where it stands beside it: its coefficient and the direct "
+    "effect are causal only if nothing left out moves mediator and outcome; a b = c - c' is algebra, no evidence"
 )
 
 FitEquation = Callable[[FixedEffects, Design], Estimate]

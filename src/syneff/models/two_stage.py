@@ -40,6 +40,7 @@ from syneff.models.instruments.equations import REDUCED, with_first_stages
 from syneff.models.instruments.tests import tests_of
 from syneff.numerics.batching import map_in_chunks
 from syneff.numerics.least_squares import Absorption, absorb, absorption
+from syneff.numerics.moment_conditions import moments_fit
 from syneff.numerics.two_stage import (
     Instrumented,
     InstrumentFit,
@@ -50,7 +51,6 @@ from syneff.numerics.two_stage import (
     influence,
     k_class,
     liml_kappa,
-    moments_fit,
 )
 from syneff.panel.panel import Panel
 from syneff.runtime import require_float64

@@ -1,19 +1,14 @@
-r"""Instrumental variables on a cube: k-class estimators and generalised method of moments, effects absorbed.
+r"""Instrumental variables on a cube, effects absorbed: k-class estimators, and what every estimator by instruments shares.
 
 With effects and exogenous regressors partialled out of outcome, endogenous variables and excluded instruments (a tilde), all
 that is left is small. ``P`` projects on the instruments, ``M = I - P``:
 
 .. math::
 
-    b_\kappa = [\tilde D'(I - \kappa M) \tilde D]^{-1} \tilde D'(I - \kappa M) \tilde y, \qquad
-    b_{GMM} = (\tilde D' \tilde Z S^{-1} \tilde Z' \tilde D)^{-1} \tilde D' \tilde Z S^{-1} \tilde Z' \tilde y ,
+    b_\kappa = [\tilde D'(I - \kappa M) \tilde D]^{-1} \tilde D'(I - \kappa M) \tilde y ,
 
 with ``kappa`` 0 for least squares, 1 for 2SLS and the smallest root of ``|W'W - kappa W'MW| = 0``, ``W = (y, D)``, for LIML.
-Partialling out changes neither: a moment of an exogenous regressor has a coefficient of its own.
-
-References
-----------
-Hansen, L. P. (1982). Econometrica 50, 1029-1054. https://doi.org/10.2307/1912775
+Moments that are weighted otherwise are in `syneff.numerics.moment_conditions`.
 """
 
 from dataclasses import dataclass
@@ -210,81 +205,11 @@ def liml_kappa(parts: Instrumented) -> Float[Array, ""]:
     return 1.0 + jnp.where(just, 0.0, jnp.maximum(values[0], 0.0))
 
 
-def moments_fit(
-    parts: Instrumented, covariance: Float[Array, "l l"], with_exogenous: Float[Array, "x l"] | None = None
-) -> InstrumentFit:
-    """Fit by moments weighted with the inverse of their covariance.
-
-    Parameters
-    ----------
-    parts
-        What is fitted.
-    covariance
-        ``[l l]``: covariance of the moments of the instruments, of any scale.
-    with_exogenous
-        ``[x l]``: their covariance with the moments of the exogenous regressors; without it these are partialled out for good.
-    """
-    weight = inverse_of_moments(parts, covariance)
-    stand_in = parts.instruments @ (weight @ cross_moments(parts.instruments, parts.endogenous, parts.weights))
-    system = cross_moments(stand_in, parts.endogenous, parts.weights)
-    # What 2SLS would invert fixes how large a pivot must be.
-    projected = jnp.diagonal(cross_moments(parts.fitted, parts.fitted, parts.weights))
-    share = projected / jnp.where(parts.size > 0, parts.size, 1.0)
-    size = jnp.where(share > 0, jnp.diagonal(system) / jnp.where(share > 0, share, 1.0), 1.0)
-    inverse, kept = scaled_inverse(0.5 * (system + system.T), size)
-    coef, residuals = jnp.zeros(kept.shape[0]), parts.outcome
-    for _ in range(2):
-        change = inverse @ cross_moments(stand_in, residuals[:, :, None], parts.weights)[:, 0]
-        coef, residuals = coef + change, residuals - parts.endogenous @ change
-    if with_exogenous is None:
-        return InstrumentFit(coef, kept, inverse, stand_in, residuals)
-    pull = parts.exogenous_inverse @ with_exogenous @ weight
-    return InstrumentFit(coef, kept, inverse, stand_in, residuals + parts.exogenous @ _pulled(parts, residuals, pull), pull)
-
-
-def inverse_of_moments(parts: Instrumented, covariance: Float[Array, "l l"]) -> Float[Array, "l l"]:
-    """Invert a covariance of the moments of the instruments; rows and columns of dropped instruments are 0."""
-    both = parts.kept[:, None] & parts.kept[None, :]
-    return scaled_inverse(jnp.where(both, covariance, 0.0), jnp.diagonal(covariance))[0]
-
-
-def distance(parts: Instrumented, fit: InstrumentFit, covariance: Float[Array, "l l"]) -> Float[Array, ""]:
-    """Return ``u'Z S^{-1} Z'u``: Hansen's J where the fit minimises it."""
-    moment = cross_moments(parts.instruments, fit.residuals[:, :, None], parts.weights)[:, 0]
-    return moment @ inverse_of_moments(parts, covariance) @ moment
-
-
-def quadratic_form(moment: Float[Array, " k"], covariance: Float[Array, "k k"]) -> Float[Array, ""]:
-    """Return ``m'V^{-1}m``, leaving out what is collinear."""
-    return moment @ scaled_inverse(covariance, jnp.diagonal(covariance))[0] @ moment
-
-
-def least_correlated(parts: Instrumented) -> tuple[Float[Array, "unit period l"], Float[Array, " p"]]:
-    r"""Return the directions in which a first stage is closest to losing rank.
-
-    With ``Theta = Q_zz^{-1/2} Q_zd Q_dd^{-1/2}``, whose singular values are the canonical correlations of instruments and
-    endogenous variables, and ``q = p - 1``: the instruments times its left singular vectors after the first ``q``, and the
-    combination of endogenous variables that belongs to its smallest singular value. Columns of dropped instruments are 0.
-
-    References
-    ----------
-    Kleibergen, F. and Paap, R. (2006). Journal of Econometrics 133, 97-126. https://doi.org/10.1016/j.jeconom.2005.02.011
-    """
-    p, weights = parts.endogenous.shape[2], parts.weights
-    dd = cross_moments(parts.endogenous, parts.endogenous, weights)
-    instruments = parts.instruments @ _half_inverse(parts.moments, parts.kept)
-    right = _half_inverse(dd, jnp.diagonal(dd) > 0)
-    theta = cross_moments(instruments, parts.endogenous, weights) @ right
-    left, _, vectors = jnp.linalg.svd(theta, full_matrices=True)
-    # The null vector of a dropped instrument is its own axis, where it has no column.
-    return instruments @ left[:, p - 1 :], right @ vectors[p - 1]
-
-
 def all_coef(parts: Instrumented, fit: InstrumentFit) -> Float[Array, " k"]:
     """Return the coefficients of the endogenous variables and then of the exogenous regressors."""
     exogenous = parts.loadings[:, 0] - parts.loadings[:, 1:] @ fit.coef
     if fit.pull is not None:
-        exogenous = exogenous - _pulled(parts, fit.residuals, fit.pull)
+        exogenous = exogenous - pulled(parts, fit.residuals, fit.pull)
     return jnp.concatenate([fit.coef, exogenous])
 
 
@@ -313,9 +238,7 @@ def drawn_outcomes(
     weights = parts.weights
     stand_in = fit.fitted + parts.exogenous @ parts.loadings[:, 1:]
     projected = jnp.concatenate([stand_in, parts.exogenous], axis=2)
-    actual = jnp.concatenate(
-        [parts.endogenous + parts.exogenous @ parts.loadings[:, 1:], parts.exogenous], axis=2
-    )
+    actual = jnp.concatenate([parts.endogenous + parts.exogenous @ parts.loadings[:, 1:], parts.exogenous], axis=2)
     inverse = all_projections(parts, fit.projection)
     inside = (weights > 0)[:, :, None]
     residuals = absorb(jnp.where(inside, jnp.moveaxis(outcomes, 0, -1), 0.0), absorbed)
@@ -335,15 +258,6 @@ def all_projections(parts: Instrumented, projection: Float[Array, "p p"]) -> Flo
     return jnp.block([[projection, -projection @ loadings.T], [-loadings @ projection, corner]])
 
 
-def _pulled(parts: Instrumented, residuals: UnitPeriod, pull: Float[Array, "x l"]) -> Float[Array, " x"]:
-    return pull @ cross_moments(parts.instruments, residuals[:, :, None], parts.weights)[:, 0]
-
-
-def _half_inverse(matrix: Float[Array, "k k"], kept: Bool[Array, " k"]) -> Float[Array, "k k"]:
-    """Return ``G`` with ``G'AG = I``; rows and columns outside what is kept are 0."""
-    both = kept[:, None] & kept[None, :]
-    scale = jnp.sqrt(jnp.where(jnp.diagonal(matrix) > 0, jnp.diagonal(matrix), 1.0))
-    values, vectors = jnp.linalg.eigh(jnp.where(both, matrix / scale[:, None] / scale[None, :], 0.0))
-    positive = values > 1e-14
-    root = jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, values, 1.0)), 0.0)
-    return ((vectors * root[None, :]) @ vectors.T) / scale[:, None]
+def pulled(parts: Instrumented, residuals: UnitPeriod, pull: Float[Array, "x l"]) -> Float[Array, " x"]:
+    """Return by how much the moments of the instruments lower the coefficients of the exogenous regressors."""
+    return jnp.asarray(pull @ cross_moments(parts.instruments, residuals[:, :, None], parts.weights)[:, 0])

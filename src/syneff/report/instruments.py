@@ -27,8 +27,8 @@ CRITICAL = "effective_f_critical[0.1]"
 NOTES = (
     "p-values of tests in square brackets. The critical value of the effective F is Montiel Olea and Pflueger's for a bias of "
     "10 % of the worst case; the Anderson-Rubin set holds however weak the instruments are.",
-    "Residuals are those of the actual endogenous variables: R² of the second stage is at most that of least squares and may be "
-    "negative. One above it is a sign of a second stage run by hand on fitted values, whose standard errors are wrong.",
+    "Residuals are those of the actual endogenous variables: R² of the second stage is at most that of least squares and may "
+    "be negative. One above it is a sign of a second stage run by hand on fitted values, whose standard errors are wrong.",
 )
 
 
@@ -51,11 +51,17 @@ def two_stage(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tabl
     groups, numbers = list(table.groups), [table.numbers.assign(equation="second stage")]
     endogenous = [name for cell in cells for name in cell.estimates["outcome"].unique() if name != outcome[cell.name]]
     for name in dict.fromkeys(endogenous):
-        stage = regression([_part(cell, name, reduced=False) for cell in cells], title="", paper=_printed(paper, {name}))
+        stage = regression(
+            [_part(cell, name, reduced=False) for cell in cells], title="", paper=_printed(paper, {name})
+        )
         kept = [group for group in stage.groups if group[0].term in instruments]
-        groups.append((_heading(f"First stage: {cells[0].label(name)}", len(cells)), *(line for group in kept for line in group)))
+        groups.append(
+            (_heading(f"First stage: {cells[0].label(name)}", len(cells)), *(line for group in kept for line in group))
+        )
         numbers.append(stage.numbers.assign(equation=f"first stage {name}", truth=math.nan, truth_in_interval=None))
-    reduced = regression([_part(cell, outcome[cell.name], reduced=True) for cell in cells], title="", paper=paper.iloc[:0])
+    reduced = regression(
+        [_part(cell, outcome[cell.name], reduced=True) for cell in cells], title="", paper=paper.iloc[:0]
+    )
     lines = [line for group in reduced.groups if group[0].term in instruments for line in group]
     groups.append((_heading("Reduced form", len(cells)), *lines))
     numbers.append(reduced.numbers.assign(equation="reduced form"))
@@ -127,4 +133,4 @@ def _set(cell: Cell) -> str:
     if intervals is None:
         return ""
     shown = [f"[{number(low)}, {number(high)}]" for low, high in zip(intervals["low"], intervals["high"], strict=True)]
-    return " ∪ ".join(shown) or "empty"
+    return " or ".join(shown) or "empty"

@@ -84,7 +84,9 @@ def test_just_identified_tests_coincide(just):
     assert f == pytest.approx(rows["statistic"]["z1"] ** 2, rel=1e-11)
     assert float(tests["effective_f"].statistic) == pytest.approx(f, rel=1e-11)
     assert float(tests["kleibergen_paap_f"].statistic) == pytest.approx(f, rel=1e-11)
-    assert float(tests["anderson_rubin"].statistic) == pytest.approx(rows["statistic"]["reduced_form:z1"] ** 2, rel=1e-11)
+    assert float(tests["anderson_rubin"].statistic) == pytest.approx(
+        rows["statistic"]["reduced_form:z1"] ** 2, rel=1e-11
+    )
 
 
 def test_critical_values_of_one_instrument_are_those_of_the_published_table(just):
@@ -130,7 +132,9 @@ def test_statistics_are_those_of_the_formulas(panel, over):
     left, _, right = np.linalg.svd((root.T @ z.T @ net["d"] / np.sqrt(net["d"] @ net["d"]))[:, None])
     theta = left.T @ root.T @ z.T @ net["d"] * right[0, 0]
     omega = left.T @ root.T @ meat(net["d"]) @ root @ left
-    assert float(tests["kleibergen_paap_lm"].statistic) == pytest.approx(theta @ np.linalg.solve(omega, theta), rel=1e-10)
+    assert float(tests["kleibergen_paap_lm"].statistic) == pytest.approx(
+        theta @ np.linalg.solve(omega, theta), rel=1e-10
+    )
     # Hansen's J by two steps, and without the suspect, which leaves a model that is just identified.
     zd, zy = z.T @ net["d"], z.T @ net["y"]
     beta = zd @ np.linalg.solve(q, zy) / (zd @ np.linalg.solve(q, zd))
@@ -205,7 +209,9 @@ def test_one_instrument_gives_the_interval_of_fieller():
 def test_instruments_that_contradict_each_other_leave_an_empty_set_and_weak_ones_half_lines():
     assert anderson_rubin_set(form([9.0, -9.0], [9.0, 9.0]), 5.99) == ()
     low, high = anderson_rubin_set(form([6.0, 0.1], [0.5, 0.2]), 5.99)
-    assert low[0] == -np.inf and high[1] == np.inf and low[1] < high[0]
+    assert low[0] == -np.inf
+    assert high[1] == np.inf
+    assert low[1] < high[0]
 
 
 def test_anderson_rubin_sets_are_those_of_a_dense_search():
@@ -246,8 +252,16 @@ def test_confounding_is_undone_by_instruments_on_average(over):
     design = MODEL.design(endogenous(0, missing=0.0))
     fit = jax.jit(MODEL.fit)
     panels = [MODEL.design(endogenous(seed, missing=0.0)) for seed in range(30)]
-    estimates = np.array([fit(replace(design, outcome=d.outcome, regressors=d.regressors, instruments=d.instruments,
-                                      weights=d.weights)).coef[0] for d in panels])
+    estimates = np.array(
+        [
+            fit(
+                replace(
+                    design, outcome=d.outcome, regressors=d.regressors, instruments=d.instruments, weights=d.weights
+                )
+            ).coef[0]
+            for d in panels
+        ]
+    )
     assert estimates.mean() == pytest.approx(0.5, abs=3 * estimates.std() / np.sqrt(30))
     assert float(over.stats["ols:d"]) > 0.8
 
@@ -261,12 +275,20 @@ def test_batch_verbs_are_fits(panel):
     fit = jax.jit(MODEL.fit)
     inside = design.weights > 0
     verbs = {
-        "outcomes": (MODEL.fit_outcomes(design, outcomes), lambda n: replace(design, outcome=jnp.where(inside, outcomes[n], 0.0))),
-        "weights": (MODEL.fit_weights(design, copies), lambda n: replace(design, weights=design.weights * copies[n][:, None])),
+        "outcomes": (
+            MODEL.fit_outcomes(design, outcomes),
+            lambda n: replace(design, outcome=jnp.where(inside, outcomes[n], 0.0)),
+        ),
+        "weights": (
+            MODEL.fit_weights(design, copies),
+            lambda n: replace(design, weights=design.weights * copies[n][:, None]),
+        ),
         "treatments": (MODEL.fit_treatments(design, placebo), lambda n: MODEL.with_treatment(design, placebo[n])),
         "instruments": (
             MODEL.fit_instruments(design, placebo),
-            lambda n: replace(design, instruments=design.instruments.at[:, :, 0].set(jnp.where(inside, placebo[n], 0.0))),
+            lambda n: replace(
+                design, instruments=design.instruments.at[:, :, 0].set(jnp.where(inside, placebo[n], 0.0))
+            ),
         ),
     }
     for found, one in verbs.values():
@@ -345,7 +367,9 @@ def test_a_specification_without_instruments_is_told(panel):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"cluster": None}, {"covariance": "HC1"}, {"effects": ("unit",)}], ids=str)
 def test_pyfixest_agrees(panel, options):
-    model = TwoStage(replace(SPEC, covariance=None, **options) if "covariance" not in options else replace(SPEC, **options))
+    model = TwoStage(
+        replace(SPEC, covariance=None, **options) if "covariance" not in options else replace(SPEC, **options)
+    )
     audit = model.audit(panel, model.estimate(panel))
     assert audit.terms == ("d", "a", "b")
     assert audit.coef_difference < 1e-8

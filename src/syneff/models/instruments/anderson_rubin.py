@@ -16,6 +16,7 @@ Dufour, J.-M. and Taamouti, M. (2005). Econometrica 73, 1351-1365. https://doi.o
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import linalg, optimize
@@ -94,9 +95,11 @@ def _ends(form: ReducedForm, critical: float) -> list[float]:
     roots = _roots(form, critical)
     middles = _between(np.array([-np.inf, *roots, np.inf]))
     ends = []
-    for left, right in zip(middles[:-1], middles[1:], strict=True):
+    for left, right in pairwise(middles):
         if margin(left) * margin(right) < 0:
-            ends.append(float(optimize.brentq(margin, left, right, xtol=POLISHED * max(abs(left), abs(right)), rtol=POLISHED)))
+            ends.append(
+                float(optimize.brentq(margin, left, right, xtol=POLISHED * max(abs(left), abs(right)), rtol=POLISHED))
+            )
     return ends
 
 

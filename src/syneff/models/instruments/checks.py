@@ -73,8 +73,8 @@ def _check_suspects(spec: Spec, needed: int, suspect: tuple[str, ...]) -> None:
     trusted = len(spec.instruments) - len(set(suspect))
     if suspect and trusted < needed:
         raise SpecError(
-            f"estimator.suspect={list(suspect)} leaves {trusted} of {len(spec.instruments)} instruments for {needed} endogenous "
-            "variables. The difference-in-Sargan test needs as many that are trusted."
+            f"estimator.suspect={list(suspect)} leaves {trusted} of {len(spec.instruments)} instruments for {needed} "
+            "endogenous variables. The difference-in-Sargan test needs as many that are trusted."
         )
 
 
@@ -100,7 +100,9 @@ def check_instruments(spec: Spec, design: Design, count: int) -> None:
                 "stage: name another, or take the copy out."
             )
     varies, kept, left = (np.asarray(each) for each in _support(design, spec.effects, count))
-    for name, moves, values in zip(spec.instruments, varies, np.moveaxis(np.asarray(design.instruments), -1, 0), strict=True):
+    for name, moves, values in zip(
+        spec.instruments, varies, np.moveaxis(np.asarray(design.instruments), -1, 0), strict=True
+    ):
         if not moves:
             raise DataError(f"instrument {name!r} {_absorbed(values, inside, spec)}")
     for name, remains in zip(design.names[:count], left, strict=True):
@@ -146,7 +148,9 @@ def _support(
         design.instruments,
         absorbed=absorbed,
     )
-    varies = _remaining(absorb(design.instruments, absorbed), centred_squares(design.instruments, design.weights), design)
+    varies = _remaining(
+        absorb(design.instruments, absorbed), centred_squares(design.instruments, design.weights), design
+    )
     return varies, parts.kept, _remaining(parts.endogenous, parts.size, design)
 
 

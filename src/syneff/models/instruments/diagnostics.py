@@ -19,15 +19,12 @@ from syneff.models.event_study import wald_test
 from syneff.models.fixed_effects import FixedEffects
 from syneff.numerics.covariance import Counts
 from syneff.numerics.least_squares import Absorption, absorption
+from syneff.numerics.moment_conditions import distance, least_correlated, moments_fit, quadratic_form
 from syneff.numerics.two_stage import (
     Instrumented,
     cross_moments,
-    distance,
     k_class,
-    least_correlated,
-    moments_fit,
     partial_out,
-    quadratic_form,
 )
 from syneff.typing import Array, Bool, Float, UnitPeriod, UnitPeriodK
 

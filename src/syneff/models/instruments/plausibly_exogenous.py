@@ -5,8 +5,8 @@ r"""Instruments that are only nearly excluded: bounds under a small direct effec
 2SLS takes ``gamma`` for zero. Under a given ``gamma`` it is the regression of ``y - gamma' z``, so its estimate is linear in
 ``gamma`` and its standard error convex:
 
-- *union of intervals*: ``gamma`` lies in a box. An upper end, linear plus convex, is largest at a corner of the box, a lower end
-  smallest, so the corners give the union exactly and nothing is searched on a grid. It covers at least as often as it says.
+- *union of intervals*: ``gamma`` lies in a box. An upper end, linear plus convex, is largest at a corner of the box, a lower
+  end smallest, so the corners give the union exactly and nothing is searched on a grid. It covers at least as often as it says.
 - *local to zero*: ``gamma`` is normal with mean ``mu`` and variance ``Omega``. Then ``beta`` is normal around
   ``b - A mu`` with variance ``V + A Omega A'``, ``A`` being the 2SLS coefficients of the instruments themselves.
 
@@ -109,9 +109,7 @@ class PlausiblyExogenous:
         curve = pd.concat(bounds, ignore_index=True)
         whole = curve[curve["share"] == 1.0]
         tests = tuple(_test(row) for row in whole.itertuples())
-        return replace(
-            actual, tests=(*actual.tests, *tests), details={**actual.details, "plausibly_exogenous": curve}
-        )
+        return replace(actual, tests=(*actual.tests, *tests), details={**actual.details, "plausibly_exogenous": curve})
 
     def _bounds(self, panel: Panel, actual: Estimate) -> list[pd.DataFrame]:
         frames = []
@@ -170,7 +168,9 @@ def _local_to_zero(
 
 def _frames(kind: str, names: tuple[str, ...], columns: dict[str, np.ndarray]) -> list[pd.DataFrame]:
     return [
-        pd.DataFrame({"kind": kind, "term": name, "share": SHARES, **{key: each[:, place] for key, each in columns.items()}})
+        pd.DataFrame(
+            {"kind": kind, "term": name, "share": SHARES, **{key: each[:, place] for key, each in columns.items()}}
+        )
         for place, name in enumerate(names)
     ]
 

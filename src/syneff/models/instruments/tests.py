@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from syneff.models.base import Estimate, Spec, Test
+from syneff.models.base import Spec, Test
 from syneff.models.event_study import wald_test
 from syneff.models.instruments.anderson_rubin import ReducedForm, anderson_rubin_set
 from syneff.models.instruments.diagnostics import Diagnostics
@@ -173,7 +173,9 @@ def _anderson_rubin(
 
 def _unusual(intervals: tuple[tuple[float, float], ...]) -> tuple[str, ...]:
     if not intervals:
-        return ("the Anderson-Rubin set is empty: no effect is compatible with the instruments, so they are not all valid",)
+        return (
+            "the Anderson-Rubin set is empty: no effect is compatible with the instruments, so they are not all valid",
+        )
     if len(intervals) == 1 and np.isfinite(intervals[0]).all():
         return ()
     shown = " and ".join(f"[{low:.4g}, {high:.4g}]" for low, high in intervals)
