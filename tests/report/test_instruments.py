@@ -23,7 +23,7 @@ def cell(column="1", tests=(), intervals=((0.02, 0.5),)):
     outcomes = [row.pop("outcome", "syeff") for row in rows]
     frame = results.tidy("table06", column, [*rows, *tests])
     frame["outcome"] = [*outcomes, *["syeff"] * len(tests)]
-    manifest = results.manifest("table06", column, stats={"effective_f_critical[0.1]": 23.1085, "r2": 0.5})
+    manifest = results.manifest("table06", column, stats={"effective_f_critical[0.1]": 23.1085, "r2": 0.5, "ols:treat": 0.04})
     manifest["config"]["estimator"]["spec"] |= {"instruments": ["port_rd"], "controls": ["pop"]}
     details = {"anderson_rubin_set": pd.DataFrame(list(intervals), columns=["low", "high"])}
     return Cell(f"table06_{column}", "table06", column, frame, manifest, None, details)
@@ -55,6 +55,7 @@ def test_tests_stand_below_with_what_they_are_read_against():
     found = {line.label: line.cells for line in table.lines}
     assert found["First-stage F"] == ("28.900 [0.0001]", "")
     assert found["Effective F (critical value)"] == ("28.867 (23.108)", "")
+    assert found["Least squares: Innovative-city pilot"] == ("0.040", "0.040")
     assert found["Hansen J"] == ("just identified", "")
     assert found["Anderson-Rubin 95 % set"] == ("[0.020, 0.500]", "[0.020, 0.500]")
     assert any("actual endogenous variables" in note for note in table.notes)

@@ -10,7 +10,7 @@ from syneff.errors import SpecError
 from syneff.report.tables import Line, Table, number, regression, specification
 from syneff.report.tidy import Cell
 
-REDUCED = "reduced_form:"
+REDUCED, OLS = "reduced_form:", "ols:"
 TESTS = {
     "first_stage_f": "First-stage F",
     "sanderson_windmeijer_f": "Sanderson-Windmeijer F",
@@ -65,7 +65,7 @@ def two_stage(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tabl
     lines = [line for group in reduced.groups if group[0].term in instruments for line in group]
     groups.append((_heading("Reduced form", len(cells)), *lines))
     numbers.append(reduced.numbers.assign(equation="reduced form"))
-    groups.append(_tests(cells))
+    groups.append((*_least_squares(cells), *_tests(cells)))
     together = pd.concat(numbers, ignore_index=True)
     return replace(table, groups=tuple(groups), notes=(*table.notes, *NOTES), numbers=together)
 
@@ -96,6 +96,20 @@ def _printed(paper: pd.DataFrame, outcomes: set[str]) -> pd.DataFrame:
 
 def _heading(text: str, columns: int) -> Line:
     return Line("", text, "statistic", ("",) * columns)
+
+
+def _least_squares(cells: Sequence[Cell]) -> tuple[Line, ...]:
+    """Return what least squares finds, which an estimate by instruments is held against."""
+    terms = dict.fromkeys(str(name) for cell in cells for name in cell.manifest["stats"] if str(name).startswith(OLS))
+    return tuple(
+        Line(
+            term,
+            f"Least squares: {cells[0].label(term.removeprefix(OLS))}",
+            "statistic",
+            tuple(number(cell.statistic(term)) for cell in cells),
+        )
+        for term in terms
+    )
 
 
 def _tests(cells: Sequence[Cell]) -> tuple[Line, ...]:
