@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.instruments.placebo import PlaceboInstruments as PlaceboInstruments
     from syneff.models.instruments.plausibly_exogenous import PlausiblyExogenous as PlausiblyExogenous
     from syneff.models.mediation import Mediation as Mediation
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
@@ -62,6 +63,7 @@ _HOMES = {
     "Panel": "syneff.panel.panel",
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
+    "PlaceboInstruments": "syneff.models.instruments.placebo",
     "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",

@@ -168,6 +168,7 @@ def test_draws_are_shared_and_each_is_a_refit(panel, one):
     assert len(curve) == RHOS.size
 
 
+@pytest.mark.slow
 def test_weights_are_refits(panel):
     import jax
     import jax.numpy as jnp

@@ -23,7 +23,9 @@ def cell(column="1", tests=(), intervals=((0.02, 0.5),)):
     outcomes = [row.pop("outcome", "syeff") for row in rows]
     frame = results.tidy("table06", column, [*rows, *tests])
     frame["outcome"] = [*outcomes, *["syeff"] * len(tests)]
-    manifest = results.manifest("table06", column, stats={"effective_f_critical[0.1]": 23.1085, "r2": 0.5, "ols:treat": 0.04})
+    manifest = results.manifest(
+        "table06", column, stats={"effective_f_critical[0.1]": 23.1085, "r2": 0.5, "ols:treat": 0.04}
+    )
     manifest["config"]["estimator"]["spec"] |= {"instruments": ["port_rd"], "controls": ["pop"]}
     details = {"anderson_rubin_set": pd.DataFrame(list(intervals), columns=["low", "high"])}
     return Cell(f"table06_{column}", "table06", column, frame, manifest, None, details)
@@ -87,6 +89,8 @@ def test_published_values_stand_beside_their_own_equation():
 
 
 def test_cells_without_a_first_stage_are_refused():
-    plain = Cell("a", "a", "1", results.tidy("a", "1", [results.row("treat", 1.0, 0.1, 0.0)]), results.manifest("a", "1"))
+    plain = Cell(
+        "a", "a", "1", results.tidy("a", "1", [results.row("treat", 1.0, 0.1, 0.0)]), results.manifest("a", "1")
+    )
     with pytest.raises(SpecError, match="has no first stage"):
         instruments.two_stage([plain], title="", paper=NO_PAPER)

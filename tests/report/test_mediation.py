@@ -75,6 +75,8 @@ def test_several_mediators_stand_together_and_alone():
 
 
 def test_cells_without_mediator_are_refused():
-    plain = Cell("a", "a", "1", results.tidy("a", "1", [results.row("treat", 1.0, 0.1, 0.0)]), results.manifest("a", "1"))
+    plain = Cell(
+        "a", "a", "1", results.tidy("a", "1", [results.row("treat", 1.0, 0.1, 0.0)]), results.manifest("a", "1")
+    )
     with pytest.raises(SpecError, match="has no mediator"):
         mediation([plain], title="", paper=NO_PAPER)

@@ -42,7 +42,9 @@ def mediation(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tabl
         for suffix in suffixes:
             lines = [line for mediator in mediators for line in _lines(cell, own, mediator, suffix)]
             groups.append(tuple(lines))
-    return Table(title, HEADER, tuple(groups), (*NOTES, *error_notes(cells), *source_notes(cells)), compare(cells, paper))
+    return Table(
+        title, HEADER, tuple(groups), (*NOTES, *error_notes(cells), *source_notes(cells)), compare(cells, paper)
+    )
 
 
 def _lines(cell: Cell, own: pd.DataFrame, mediator: str, suffix: str) -> tuple[Line, Line]:
@@ -56,9 +58,12 @@ def _lines(cell: Cell, own: pd.DataFrame, mediator: str, suffix: str) -> tuple[L
         "total": f"total:{treatment}",
     }
     value = {key: number(own["estimate"][term]) + stars(own["p_value"][term]) for key, term in names.items()}
-    t = {key: f"({own['statistic'][term]:.3f})" if math.isfinite(own["statistic"][term]) else "" for key, term in names.items()}
+    t = {
+        key: f"({own['statistic'][term]:.3f})" if math.isfinite(own["statistic"][term]) else ""
+        for key, term in names.items()
+    }
     intervals = [_interval(cell, f"{kind}:{names['indirect']}") for kind in ("percentile", "bca")]
-    share, rho = (number(own["estimate"][term]) for term in (f"share{suffix}:{mediator}", f"rho:{mediator}"))
+    share, rho = (number(float(own["estimate"][term])) for term in (f"share{suffix}:{mediator}", f"rho:{mediator}"))
     label = cell.label(mediator) + (" (alone)" if suffix else "")
     # The correlation is that of one mediator at a time.
     correlation = rho if suffix or f"b_alone:{mediator}" not in own.index else ""
@@ -71,5 +76,5 @@ def _interval(cell: Cell, test: str) -> str:
     found = cell.tests.set_index("term")
     if test not in found.index:
         return ""
-    row = found.loc[test]
-    return f"[{number(row['conf_low'])}, {number(row['conf_high'])}]"
+    low, high = (float(found[end][test]) for end in ("conf_low", "conf_high"))
+    return f"[{number(low)}, {number(high)}]"
