@@ -35,6 +35,7 @@ ARROWS = {
     "syneff.measure": ("syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.models": ("syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.spatial": ("syneff.models.base", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
+    "syneff.pipeline": ("syneff.measure", "syneff.models", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
     "syneff.app": ("syneff",),
     "syneff.configuration": (),

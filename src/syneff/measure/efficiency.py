@@ -23,6 +23,7 @@ from syneff.measure.zeros import zero_patterns
 from syneff.numerics.linear_program import Status
 from syneff.panel.panel import Panel, Variable
 from syneff.runtime import require_float64
+from syneff.typing import Float
 
 ORIENTATIONS = ("none", "input", "output")
 BADS = ("outputs", "inputs")
@@ -72,19 +73,43 @@ def slacks_based(
         If an option or a weight is not allowed, or there are too many variables.
     """
     require_float64()
+    one_of("solver", solver, SOLVERS)
+    data, model = program_data(technology, orientation, bads, weights=weights)
+    stage, cap = _measure(technology.groups, data, model, super_efficiency=super_efficiency, solver=solver)
+    return _efficiency(technology, stage, cap, orientation, bads)
+
+
+def program_data(
+    technology: Technology, orientation: str, bads: str, *, weights: Weights | None = None
+) -> tuple[Float[np.ndarray, "dmu data"], Model]:
+    """Return the data in the order that the programs see, inputs, good and bad outputs, and the model of the first stage.
+
+    Parameters
+    ----------
+    technology, orientation, bads, weights
+        See `slacks_based`; bad outputs that are scored with the inputs stand among these.
+
+    Raises
+    ------
+    SpecError
+        If an option or a weight is not allowed, or there are too many variables.
+    """
     one_of("orientation", orientation, ORIENTATIONS)
     one_of("bads", bads, BADS)
-    one_of("solver", solver, SOLVERS)
     blocks = (np.asarray(technology.inputs), np.asarray(technology.good), np.asarray(technology.bad))
     relative = _relative_weights(weights or {}, blocks)
-    # The solver sees inputs, good outputs, bad outputs, in this order.
     if bads == "inputs":
         blocks = (np.concatenate([blocks[0], blocks[2]], axis=1), blocks[1], np.empty((technology.rows, 0)))
         relative = (np.concatenate([relative[0], relative[2]]), relative[1], np.empty(0))
     model = _scaled(Model(relative, technology.returns, orientation, "sbm", True))
     _check_rows(model)
-    stage, cap = _measure(technology.groups, blocks, model, super_efficiency=super_efficiency, solver=solver)
-    return _efficiency(technology, stage, cap, orientation, bads)
+    return np.concatenate(blocks, axis=1), model
+
+
+def centre(data: Float[np.ndarray, "dmu data"]) -> Float[np.ndarray, " data"]:
+    """Return the geometric mean of each variable's positive values: divided by it, data are of order 1."""
+    center: np.ndarray = np.exp(np.log(np.where(data > 0, data, 1.0)).sum(axis=0) / (data > 0).sum(axis=0))
+    return center
 
 
 def _scaled(model: Model) -> Model:
@@ -122,14 +147,13 @@ def _relative_weights(weights: Weights, blocks: Sequence[np.ndarray]) -> tuple[n
 
 
 def _measure(
-    groups: Groups, blocks: Sequence[np.ndarray], model: Model, *, super_efficiency: bool, solver: str
+    groups: Groups, data: np.ndarray, model: Model, *, super_efficiency: bool, solver: str
 ) -> tuple[Stage, np.ndarray]:
     """Run both stages over all groups; return the answers and the upper bound of every score.
 
     Units without zeros are one batch; those with zeros in the same places are another one, in fewer variables.
     """
-    data = np.concatenate(blocks, axis=1)
-    center = np.exp(np.log(np.where(data > 0, data, 1.0)).sum(axis=0) / (data > 0).sum(axis=0))
+    center = centre(data)
     values = data / center
     m, s, _ = model.sizes
     stage, cap = empty_stage(*data.shape), np.empty(data.shape[0])

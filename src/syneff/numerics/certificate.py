@@ -143,7 +143,8 @@ def _vertex(
 def _basis_allowed(problems: LinearPrograms, basis: Int[Array, "problem row"]) -> Bool[Array, " problem"]:
     """Whether every basic column is one that the problem may use."""
     shared = basis - problems.private.shape[1]
-    fine = problems.usable[jnp.maximum(shared, 0)] & (shared != problems.left_out[:, None])
+    usable = jnp.broadcast_to(problems.usable, (basis.shape[0], problems.shared.shape[1]))
+    fine = jnp.take_along_axis(usable, jnp.maximum(shared, 0), axis=1) & (shared != problems.left_out[:, None])
     return jnp.all((shared < 0) | fine, axis=1)
 
 

@@ -30,6 +30,7 @@ from syneff.numerics.batching import default_chunk, map_over_devices
 from syneff.numerics.certificate import certify
 from syneff.numerics.linear_program import (
     LinearPrograms,
+    Own,
     Solution,
     Status,
     columns_at,
@@ -162,9 +163,7 @@ def _rounds(problems: LinearPrograms, start: np.ndarray, active: np.ndarray, chu
 
 
 @partial(jax.jit, static_argnames="groups")
-def _worst_at_start(
-    common: LinearPrograms, rows: tuple[tuple[Array, Array], Array], *, groups: int
-) -> Int[Array, "problem first"]:
+def _worst_at_start(common: LinearPrograms, rows: tuple[Own, Array], *, groups: int) -> Int[Array, "problem first"]:
     """Return the columns that price out worst at each starting basis."""
     problems, start = join(common, rows[0]), rows[1]
     inverse = jnp.linalg.inv(columns_at(problems, start))
@@ -185,7 +184,7 @@ def _worst(problems: LinearPrograms, y: Float[Array, "problem row"], groups: int
 
 @jax.jit
 def _round(
-    common: LinearPrograms, rows: tuple[tuple[Array, Array], Array, Array]
+    common: LinearPrograms, rows: tuple[Own, Array, Array]
 ) -> tuple[Solution, Int[Array, "problem active"], Bool[Array, " problem"]]:
     """Solve on the active sets.
 

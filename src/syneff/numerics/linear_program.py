@@ -12,8 +12,8 @@ Problem *o* of the batch is, in standard form,
 the same coefficients in every problem once the rows are scaled. So the reduced costs of a whole batch are one matrix
 product, and so is the normal matrix of an interior-point step; nothing of size problem x row x column is ever built.
 
-Columns are numbered private first: column *k* is ``P[:, k]`` for ``k < private``, else ``r_o * A[:, k - private]``. Problems
-whose reference sets differ by more than one column are different batches.
+Columns are numbered private first: column *k* is ``P[:, k]`` for ``k < private``, else ``r_o * A[:, k - private]``. Which
+columns are usable is one vector for the batch or, for the simplex, a row for each problem.
 """
 
 from dataclasses import dataclass, replace
@@ -25,6 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.typing import Array, Bool, Float, Int
+
+Own = dict[str, Array | np.ndarray]
+"""What each problem of a batch has for itself, by the name of the field."""
 
 TIGHT = 1e-9  # a column whose reduced cost is at most this prices at zero
 
@@ -65,7 +68,8 @@ class LinearPrograms:
     row_scale
         ``[problem row]``: ``r_o``; 1 where a row is not scaled.
     usable
-        ``[column]``: False for the columns that only pad the block to a round shape.
+        ``[column]``: False for the columns that only pad the block to a round shape; or ``[problem column]``, where the
+        problems have reference sets of their own.
     left_out
         ``[problem]``: the shared column that the problem may not use; -1 for none.
     private
@@ -82,7 +86,7 @@ class LinearPrograms:
 
     shared: Float[Array | np.ndarray, "row column"]
     row_scale: Float[Array | np.ndarray, "problem row"]
-    usable: Bool[Array | np.ndarray, " column"]
+    usable: Bool[Array | np.ndarray, "*problem column"]
     left_out: Int[Array | np.ndarray, " problem"]
     private: Float[Array | np.ndarray, "row private"]
     cost_shared: Float[Array | np.ndarray, " column"]
@@ -155,7 +159,7 @@ class Solution:
 def allowed(problems: LinearPrograms) -> Bool[Array, "problem column"]:
     """Return which shared columns each problem may use."""
     column = jnp.arange(problems.shared.shape[1])
-    return jnp.asarray(problems.usable)[None, :] & (column[None, :] != problems.left_out[:, None])
+    return jnp.atleast_2d(jnp.asarray(problems.usable)) & (column[None, :] != problems.left_out[:, None])
 
 
 def products(
@@ -189,22 +193,30 @@ def costs_at(problems: LinearPrograms, index: Int[Array, "problem pick"]) -> Flo
     return jnp.where(index < n_private, own, problems.cost_shared[jnp.maximum(index - n_private, 0)])
 
 
+def usable_by(problems: LinearPrograms, row: int) -> Bool[np.ndarray, " column"]:
+    """Return which shared columns one problem may use, apart from the one it leaves out."""
+    usable = np.asarray(problems.usable)
+    return usable[row] if usable.ndim > 1 else usable
+
+
 def take(problems: LinearPrograms, index: Int[np.ndarray, " pick"]) -> LinearPrograms:
     """Return the problems with the given numbers."""
-    return replace(
-        problems, row_scale=np.asarray(problems.row_scale)[index], left_out=np.asarray(problems.left_out)[index]
-    )
+    return replace(problems, **{name: np.asarray(getattr(problems, name))[index] for name in _own(problems)})
 
 
-def split(problems: LinearPrograms) -> tuple[LinearPrograms, tuple[np.ndarray, np.ndarray]]:
+def split(problems: LinearPrograms) -> tuple[LinearPrograms, Own]:
     """Return what the problems share, as a batch of none, and what each has for itself; `join` undoes it."""
-    own = np.asarray(problems.row_scale), np.asarray(problems.left_out)
-    return take(problems, np.arange(0)), own
+    return take(problems, np.arange(0)), {name: np.asarray(getattr(problems, name)) for name in _own(problems)}
 
 
-def join(common: LinearPrograms, own: tuple[Float[Array, "problem row"], Int[Array, " problem"]]) -> LinearPrograms:
+def join(common: LinearPrograms, own: Own) -> LinearPrograms:
     """Return the problems of a chunk."""
-    return replace(common, row_scale=own[0], left_out=own[1])
+    return replace(common, **own)
+
+
+def _own(problems: LinearPrograms) -> tuple[str, ...]:
+    """Return the names of what each problem has for itself."""
+    return ("row_scale", "left_out", *(("usable",) if np.ndim(problems.usable) > 1 else ()))
 
 
 def merge(old: Solution, new: Solution, rows: Int[np.ndarray, " pick"], *, resolved: bool = True) -> Solution:

@@ -23,7 +23,7 @@ import numpy as np
 from rich.progress import track
 from scipy.optimize import linprog
 
-from syneff.numerics.linear_program import TIGHT, LinearPrograms, Solution, Status
+from syneff.numerics.linear_program import TIGHT, LinearPrograms, Solution, Status, usable_by
 from syneff.typing import Float, Int
 
 PROGRESS_FROM = 400  # faces from which on a bar is shown
@@ -133,7 +133,7 @@ def tight_columns(
     cost = np.concatenate([np.asarray(problems.cost_private), np.asarray(problems.cost_shared)])
     price = np.concatenate([y @ private, (y * scale) @ np.asarray(problems.shared)])
     tight = cost - price <= TIGHT
-    tight[private.shape[1] :] &= np.asarray(problems.usable)
+    tight[private.shape[1] :] &= usable_by(problems, row)
     if problems.left_out[row] >= 0:
         tight[private.shape[1] + problems.left_out[row]] = False
     number = np.flatnonzero(tight)

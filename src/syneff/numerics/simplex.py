@@ -27,6 +27,7 @@ from syneff.numerics.batching import map_over_devices
 from syneff.numerics.certificate import certify
 from syneff.numerics.linear_program import (
     LinearPrograms,
+    Own,
     Solution,
     Status,
     columns_at,
@@ -98,7 +99,7 @@ def _attempt(problems: LinearPrograms, start: np.ndarray, perturbation: float, c
 
 
 @jax.jit
-def _solve(common: tuple[LinearPrograms, Array], rows: tuple[tuple[Array, Array], Array]) -> Solution:
+def _solve(common: tuple[LinearPrograms, Array], rows: tuple[Own, Array]) -> Solution:
     """Run both phases on the problems of a chunk, and certify."""
     problems, start = join(common[0], rows[0]), rows[1]
     state = _dual(problems, _primal(problems, start, common[1]))

@@ -1,0 +1,271 @@
+r"""The end-to-end bootstrap: resample cities, measure everything again, estimate again.
+
+The usual interval of a coefficient takes the outcome as data. But an efficiency score is itself an estimate, relative to a
+frontier that a few cities span, and an index of two scores is standardised by the extremes of the sample. Each draw here
+resamples cities, whole, with replacement; measures the drawn ones against the frontier of the drawn ones; standardises them;
+and estimates. What is left out is told: a scheme that resamples cities sees the frontier move, not the noise in the data of a
+city.
+
+``pairs`` draws as many clusters as there are. A frontier is a boundary, for which this is known to be inconsistent; and
+
+``subsampling`` draws ``m = n^kappa`` of them without replacement, which is consistent under weak conditions, with
+
+.. math:: \hat\beta - (q_{1 - a} (\beta^*_m) - \hat\beta) \sqrt{m / n} , \dots ,
+
+if the coefficient converges at the rate of root n.
+
+References
+----------
+Simar, L. and Wilson, P. W. (2011). Inference by the m out of n bootstrap in nonparametric frontier models. Journal of
+Productivity Analysis 36, 33-53. https://doi.org/10.1007/s11123-010-0200-4
+Politis, D. N. and Romano, J. P. (1994). Annals of Statistics 22, 2031-2050. https://doi.org/10.1214/aos/1176325770
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from syneff.errors import DataError, SpecError, one_of
+from syneff.models.base import Design, Estimate, Estimator, Test
+from syneff.models.resampling import intervals
+from syneff.models.resampling.bootstrap import draw_copies
+from syneff.models.resampling.draws import check_draws, resampled_clusters
+from syneff.panel.panel import Panel
+from syneff.pipeline.influence import influence, influence_notes
+from syneff.pipeline.measurement import Step, measure_subsets
+from syneff.runtime import draw_keys, key_for, require_float64
+from syneff.typing import Array, Float, Key
+
+SCHEMES = ("pairs", "subsampling")
+DRAWN = ("outcome", "regressors", "weights", "instruments")  # of a design, what a draw may change
+AT_A_TIME = 64  # fits: bounds memory
+SAME = 1e-6  # how far the outcome that the steps make of the whole panel may be from the one that is there
+
+
+@dataclass(frozen=True)
+class PipelineBootstrap:
+    """Estimate on clusters drawn anew, their outcome measured anew each time.
+
+    Attributes
+    ----------
+    model
+        The estimator; its clusters (units, if none) are resampled whole.
+    steps
+        The steps that make its outcome from columns of the panel, by name and in order: from the first that measures
+        something relative to the sample to the last. One that is None is left out.
+    draws
+        Number of draws.
+    scheme
+        "pairs" or "subsampling".
+    exponent
+        Subsampling draws ``n^exponent`` clusters; without effect on pairs.
+    """
+
+    model: Estimator
+    steps: Mapping[str, Step | None]
+    draws: int = 1000
+    scheme: str = "pairs"
+    exponent: float = 0.7
+
+    def __post_init__(self) -> None:
+        check_draws("PipelineBootstrap", self.draws, None)
+        one_of("PipelineBootstrap scheme", self.scheme, SCHEMES)
+        if not 0.0 < self.exponent < 1.0:
+            raise SpecError(
+                f"PipelineBootstrap: exponent={self.exponent:g} must lie between 0 and 1: n^exponent of n clusters are drawn."
+            )
+
+    def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
+        """Estimate the model, and again on each draw, measured anew.
+
+        Parameters
+        ----------
+        panel
+            The data, measured.
+        seed, name
+            Derive the random key; the clusters drawn are those of `PairsBootstrap`.
+
+        Returns
+        -------
+        Estimate
+            With the covariance of the draws, `draws`, intervals of the treatment as tests (``percentile:``, ``basic:`` and
+            ``bca:<treatment>``, or ``subsampling:``), the naive ``naive_percentile:`` of the same draws with the outcome taken
+            as data, and the detail ``influence``: what each cluster does to the estimate and to the outcome of the others.
+
+        Raises
+        ------
+        SpecError
+            If a cluster is not constant within units, or the steps do not make the outcome that the panel has.
+        """
+        require_float64()
+        actual, design = self.model.estimate(panel, seed=seed, name=name), self.model.design(panel)
+        clusters = resampled_clusters("PipelineBootstrap", panel, design, self.model.spec)
+        count = len(clusters.names)
+        drawn = self._draw(key_for(seed, name), count)
+        # All clusters, to check the steps; the draws; and all clusters but one.
+        copies = np.concatenate([np.ones((1, count)), drawn, 1.0 - np.eye(count)])[:, clusters.codes]
+        panels, programs = measure_subsets(panel, self.steps, copies > 0)
+        fits, outcomes = _fit(self.model, design, panels, copies)
+        self._check(panel, outcomes[0])
+        redone, left_out = _some(fits, slice(1, 1 + self.draws)), _some(fits, slice(1 + self.draws, None))
+        naive = _naive(self.model, design, copies[1 : 1 + self.draws])
+        found = influence(clusters, outcomes[0], outcomes[1 + self.draws :], np.asarray(left_out.coef[:, 0]))
+        made = (
+            f"outcome measured anew in {self.draws:,} draws and without each of {count} clusters: {programs:,} programs"
+        )
+        scale = self._scale(count)
+        estimate = _summary(actual, redone, scale=scale)
+        tests = _tests(self.scheme, estimate, (redone, left_out, naive), scale=scale)
+        return replace(
+            estimate,
+            tests=(*estimate.tests, *tests),
+            notes=(*estimate.notes, *clusters.notes, made, *influence_notes(found, float(estimate.coef[0]))),
+            details={"influence": found},
+        )
+
+    def _draw(self, key: Key, count: int) -> Float[np.ndarray, "draw cluster"]:
+        keys = draw_keys(key, jnp.arange(self.draws))
+        if self.scheme == "pairs":
+            return np.asarray(jax.vmap(partial(draw_copies, count=count))(keys))
+        order = np.asarray(jax.vmap(lambda each: jax.random.permutation(each, count))(keys))
+        return (order < self._size(count)).astype(float)
+
+    def _size(self, count: int) -> int:
+        return max(2, int(np.round(count**self.exponent)))
+
+    def _scale(self, count: int) -> float:
+        """Return what makes the spread of the draws that of the estimate."""
+        return 1.0 if self.scheme == "pairs" else self._size(count) / count
+
+    def _check(self, panel: Panel, outcome: np.ndarray) -> None:
+        """Raise unless the steps make of the whole panel the outcome that is there."""
+        name = self.model.spec.outcome
+        there = panel.column(name)
+        both = panel.sample & np.isfinite(there) & np.isfinite(outcome)
+        apart = np.abs(np.where(both, there - outcome, 0.0)).max()
+        if apart > SAME or (panel.sample & (np.isfinite(there) != np.isfinite(outcome))).any():
+            raise SpecError(
+                f"PipelineBootstrap: the steps {', '.join(self.steps)} make another {name!r} of the panel than the one that is "
+                f"there (largest difference {apart:.2g}). Name the steps that made it, all of them and in order: "
+                "estimator.steps={...}"
+            )
+
+
+def _fit(
+    model: Estimator, design: Design, panels: Iterable[Panel | None], copies: Float[np.ndarray, "draw unit"]
+) -> tuple[Estimate, Float[np.ndarray, "draw unit period"]]:
+    """Fit every draw; return the fits with leading axis ``draw``, NaN where nothing could be measured, and the outcomes."""
+    outcomes, failed, fitted = np.full((len(copies), *design.outcome.shape), np.nan), np.zeros(len(copies), bool), []
+    each = iter(panels)
+    for start in range(0, len(copies), AT_A_TIME):
+        part = copies[start : start + AT_A_TIME]
+        designs = []
+        for at in range(start, start + len(part)):
+            drawn = next(each)
+            own = None if drawn is None else _design(model, drawn)
+            failed[at] = own is None
+            designs.append(design if own is None else own)
+            if drawn is not None:
+                outcomes[at] = np.where(drawn.sample, drawn.column(model.spec.outcome), np.nan)
+        # The last chunk is filled up, so that one shape is compiled.
+        fill = min(AT_A_TIME, len(copies)) - len(part)
+        filled = (*designs, *designs[:1] * fill)
+        arrays = tuple(jnp.stack([getattr(own, name) for own in filled]) for name in DRAWN)
+        weights = jnp.asarray(np.concatenate([part, np.repeat(part[:1], fill, axis=0)]))
+        fits = _fit_drawn(model, replace(design, balanced=False), arrays, weights)
+        fitted.append(_some(fits, slice(0, len(part))))
+    joined: Estimate = jax.tree.map(lambda *parts: jnp.concatenate(parts), *fitted)
+    lost = jnp.asarray(failed)[:, None]
+    coef, cov = jnp.where(lost, jnp.nan, joined.coef), jnp.where(lost[:, :, None], jnp.nan, joined.cov)
+    return replace(joined, coef=coef, cov=cov), outcomes
+
+
+def _design(model: Estimator, panel: Panel) -> Design | None:
+    """Return the arrays of a draw; None where it has nothing to estimate."""
+    try:
+        return model.design(panel)
+    except DataError:
+        return None
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_drawn(
+    model: Estimator, design: Design, arrays: tuple[Array, ...], copies: Float[Array, "draw unit"]
+) -> Estimate:
+    def one(own: tuple[Array, ...], copied: Array) -> Estimate:
+        drawn = replace(design, outcome=own[0], regressors=own[1], weights=own[2], instruments=own[3])
+        fitted: Estimate = jax.tree.map(lambda leaf: leaf[0], model.fit_copies(drawn, copied[None]))
+        return replace(fitted, tests=())
+
+    fits: Estimate = jax.vmap(one)(arrays, copies)
+    return fits
+
+
+def _naive(model: Estimator, design: Design, copies: np.ndarray) -> Estimate:
+    """Fit the same draws with the outcome as data."""
+
+    @jax.jit
+    def fit(part: Array) -> Estimate:
+        return replace(model.fit_copies(design, part), tests=())
+
+    found: Estimate = fit(jnp.asarray(copies))
+    return found
+
+
+def _some(fits: Estimate, rows: slice) -> Estimate:
+    found: Estimate = jax.tree.map(lambda leaf: leaf[rows], fits)
+    return found
+
+
+def _summary(actual: Estimate, drawn: Estimate, *, scale: float) -> Estimate:
+    """Give the estimate the covariance of its draws, and say how many draws were lost."""
+    estimate = actual.of_terms(drawn.names)
+    kept = np.isfinite(np.asarray(estimate.coef))
+    complete = np.isfinite(np.asarray(drawn.coef)[:, kept]).all(axis=1)
+    cov = np.full((kept.size, kept.size), np.nan)
+    if complete.sum() > 1:
+        cov[np.ix_(kept, kept)] = scale * np.atleast_2d(np.cov(np.asarray(drawn.coef)[complete][:, kept], rowvar=False))
+    failed = int((~complete).sum())
+    said = f"{failed} of {complete.size:,} draws left out: too little was in them to measure or to estimate"
+    counts = {"bootstrap_draws": float(complete.sum()), "draws_failed": float(failed)}
+    return replace(
+        estimate,
+        cov=jnp.asarray(cov),
+        draws=drawn,
+        stats={**estimate.stats, **{name: jnp.asarray(value) for name, value in counts.items()}},
+        notes=(*estimate.notes, *((said,) if failed else ())),
+    )
+
+
+def _tests(
+    scheme: str, estimate: Estimate, fits: tuple[Estimate, Estimate, Estimate], *, scale: float
+) -> tuple[Test, ...]:
+    """Return the intervals of the treatment: of the whole pipeline, and of the same draws with the outcome as data."""
+    value, term = float(estimate.coef[0]), estimate.names[0]
+    redone, left_out, naive = (np.asarray(each.coef)[:, 0] for each in fits)
+    redone, naive = (value + np.sqrt(scale) * (each[np.isfinite(each)] - value) for each in (redone, naive))
+    if min(redone.size, naive.size) < 2:
+        return ()
+    if scheme == "subsampling":
+        return (
+            _test("subsampling", term, intervals.basic(value, redone), redone.size),
+            _test("naive_subsampling", term, intervals.basic(value, naive), naive.size),
+        )
+    found = [
+        _test("percentile", term, intervals.percentile(redone), redone.size),
+        _test("basic", term, intervals.basic(value, redone), redone.size),
+    ]
+    if np.isfinite(left_out).all():
+        found.append(_test("bca", term, intervals.bca(value, redone, left_out), redone.size))
+    return (*found, _test("naive_percentile", term, intervals.percentile(naive), naive.size))
+
+
+def _test(method: str, term: str, interval: intervals.Interval, draws: int) -> Test:
+    error = 2.0 * intervals.monte_carlo_error(interval.pvalue / 2.0, draws)
+    numbers = (np.nan, np.nan, interval.pvalue, interval.low, interval.high, error)
+    statistic, dof, pvalue, low, high, error_of_p = (jnp.asarray(each) for each in numbers)
+    return Test(statistic, dof, dof, pvalue, f"{method}:{term}", low=low, high=high, error=error_of_p)

@@ -1,0 +1,105 @@
+"""Measure again on subsets of the units: every step that follows the data, frontiers included.
+
+A subset is a panel in which the absent units have weight 0. The steps are applied to it as they stand. Those that measure
+slacks-based efficiency take nearly all the time and are not repeated: `syneff.measure.subset` finds their scores for all
+subsets at once, and they are the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from syneff.errors import DataError, SpecError
+from syneff.measure.efficiency import super_sbm
+from syneff.measure.rows import panel_technology
+from syneff.measure.subset import subset_scores
+from syneff.panel.panel import Panel
+from syneff.typing import Bool, Float
+
+Step = Callable[[Panel], Panel]
+
+DATA = ("returns", "reference", "reference_where", "window", "group", "zeros")
+SCORING = ("super_efficiency", "orientation", "bads", "weights")
+
+
+def measure_subsets(
+    panel: Panel, steps: Mapping[str, Step | None], present: Bool[np.ndarray, "draw unit"]
+) -> tuple[Iterator[Panel | None], int]:
+    """Apply steps to each subset of the units.
+
+    Parameters
+    ----------
+    panel
+        The data, with every column that the steps read.
+    steps
+        Panel -> Panel by name, in order; one that is None is left out.
+    present
+        ``[draw unit]``: which units each subset holds.
+
+    Returns
+    -------
+    tuple
+        A panel a subset, in which absent units have weight 0, or None where a step finds too little to work with; and how many
+        programs had to be solved for all of them.
+
+    Raises
+    ------
+    DataError, SpecError
+        If a step cannot be applied to the whole panel.
+    """
+    repeated = {name: step for name, step in steps.items() if step is not None}
+    if not repeated:
+        raise SpecError(
+            "no step to repeat in each draw. Name the steps that measure the outcome: estimator.steps={...}"
+        )
+    scores: dict[str, tuple[str, np.ndarray]] = {}
+    programs = 0
+    now = panel
+    for name, step in repeated.items():
+        if is_shared(step):
+            scores[name], solved = _scores(now, step.keywords, present)  # type: ignore[attr-defined]
+            programs += solved
+        # Later steps may measure what this one has made of the whole sample.
+        now = step(now)
+    return (_apply(panel, repeated, scores, draw, own) for draw, own in enumerate(present)), programs
+
+
+def is_shared(step: Step) -> bool:
+    """Say whether the scores of a step can be had for all subsets at once."""
+    return isinstance(step, partial) and step.func is super_sbm and step.keywords.get("zeros", "error") != "drop"
+
+
+def _scores(
+    panel: Panel, options: Mapping[str, Any], present: Bool[np.ndarray, "draw unit"]
+) -> tuple[tuple[str, Float[np.ndarray, "draw unit period"]], int]:
+    variables = {key: options.get(key, ()) for key in ("inputs", "good", "bad")}
+    chosen = {key: options[key] for key in DATA if key in options}
+    technology, measured = panel_technology(panel, variables, **chosen)
+    unit = np.repeat(np.arange(panel.shape[0])[:, None], panel.shape[1], axis=1)[measured.where]
+    scoring = {key: options[key] for key in SCORING if key in options}
+    found, programs = subset_scores(technology, unit, present, **scoring)
+    cubes = np.full((present.shape[0], *panel.shape), np.nan)
+    cubes[:, measured.where] = found
+    return (str(options["name"]), cubes), programs
+
+
+def _apply(
+    panel: Panel,
+    steps: Mapping[str, Step],
+    scores: Mapping[str, tuple[str, Float[np.ndarray, "draw unit period"]]],
+    draw: int,
+    present: Bool[np.ndarray, " unit"],
+) -> Panel | None:
+    subset = panel.reweight(np.where(present[:, None], panel.weights, 0.0))
+    try:
+        for name, step in steps.items():
+            if name in scores:
+                column, cubes = scores[name]
+                subset = subset.assign({column: cubes[draw]})
+            else:
+                subset = step(subset)
+    except DataError:
+        return None
+    return subset
