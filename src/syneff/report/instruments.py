@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ TESTS = {
     "wu_hausman": "Wu-Hausman F",
     "anderson_rubin": "Anderson-Rubin F",
 }
+TRUTH = "[instruments]"
 CRITICAL = "effective_f_critical[0.1]"
 NOTES = (
     "p-values of tests in square brackets. The critical value of the effective F is Montiel Olea and Pflueger's for a bias of "
@@ -86,8 +88,14 @@ def _part(cell: Cell, outcome: str, *, reduced: bool) -> Cell:
     own = frame[(frame["outcome"] == outcome) & (frame["term"].str.startswith(REDUCED) == reduced)]
     shown = own.assign(term=own["term"].str.removeprefix(REDUCED))
     second = outcome == str(frame["outcome"].iloc[0]) and not reduced
-    # Only the second stage has a known truth.
-    return replace(cell, frame=shown, manifest=cell.manifest if second else {**cell.manifest, "truth": {}})
+    return replace(cell, frame=shown, manifest={**cell.manifest, "truth": _truth(cell) if second else {}})
+
+
+def _truth(cell: Cell) -> dict[str, Any]:
+    """Return the known truth of the second stage: a term's own by instruments goes before the one of least squares."""
+    known = cell.truth
+    own = {term.removesuffix(TRUTH): value for term, value in known.items() if term.endswith(TRUTH)}
+    return {"coefficients": {**known, **own}, "note": cell.truth_note}
 
 
 def _printed(paper: pd.DataFrame, outcomes: set[str]) -> pd.DataFrame:
