@@ -46,9 +46,15 @@ if TYPE_CHECKING:
     from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
+    from syneff.spatial.connectivity import Connectivity as Connectivity
+    from syneff.spatial.moran import SpatialDependence as SpatialDependence
+    from syneff.spatial.moran import moran as moran
+    from syneff.spatial.rings import RingRegression as RingRegression
+    from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
     "BayesianBootstrap": "syneff.models.resampling",
+    "Connectivity": "syneff.spatial.connectivity",
     "DataError": "syneff.errors",
     "Describe": "syneff.models.description",
     "DeviceError": "syneff.errors",
@@ -65,12 +71,15 @@ _HOMES = {
     "PlaceboInTime": "syneff.models.resampling",
     "PlaceboInstruments": "syneff.models.instruments.placebo",
     "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
+    "RingRegression": "syneff.spatial.rings",
+    "SpatialDependence": "syneff.spatial.moran",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
     "TwoStage": "syneff.models.two_stage",
     "Variable": "syneff.panel.panel",
+    "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",
     "metafrontier": "syneff.measure.metafrontier",
@@ -78,6 +87,7 @@ _HOMES = {
     "epsilon_based": "syneff.measure.epsilon_based",
     "luenberger": "syneff.measure.productivity",
     "malmquist_luenberger": "syneff.measure.productivity",
+    "moran": "syneff.spatial.moran",
     "nonradial_distance": "syneff.measure.directional",
     "prove": "syneff.measure.proof",
     "run": "syneff.experiment",

@@ -33,7 +33,7 @@ from syneff.models.audit import audit_fixed_effects
 from syneff.models.base import FITS_AT_A_TIME, Audit, Design, Estimate, Estimator, Spec, Status, jit_fit
 from syneff.models.covariances import Fit, uncertainty
 from syneff.models.design import build_design, sample_of
-from syneff.models.fixed_effects import FixedEffects, constants_of, goodness_of_fit, with_constants
+from syneff.models.fixed_effects import constants_of, goodness_of_fit, with_constants
 from syneff.models.instruments.checks import check_count, check_instruments, check_names, exogenous_names
 from syneff.models.instruments.diagnostics import diagnose, instrumented, moment_covariance
 from syneff.models.instruments.equations import REDUCED, with_first_stages
@@ -116,7 +116,7 @@ class TwoStage(Estimator):
         absorbed = absorption(design.weights, self.spec.effects)
         parts = self._parts(design, absorbed)
         fit, stats = self._solve(design, parts, absorbed)
-        counts = FixedEffects(self.spec).counts(design, absorbed, self._kept(parts, fit).sum().astype(float))
+        counts = closed_forms.counts_of(design, absorbed, self._kept(parts, fit).sum().astype(float))
         constants = constants_of(design.weights, absorbed)
         coef, shares = with_constants(design, all_coef(parts, fit), influence(parts, fit), list(constants.values()))
         kept = jnp.concatenate([self._kept(parts, fit), jnp.ones(len(constants), bool)])
@@ -150,7 +150,7 @@ class TwoStage(Estimator):
         absorbed = absorption(design.weights, self.spec.effects)
         parts = self._parts(design, absorbed)
         fit = k_class(parts, 1.0)
-        counts = FixedEffects(self.spec).counts(design, absorbed, self._kept(parts, fit).sum().astype(float))
+        counts = closed_forms.counts_of(design, absorbed, self._kept(parts, fit).sum().astype(float))
         rest, fits = drawn_outcomes(parts, fit, outcomes, absorbed)
         return closed_forms.of_outcomes(self.spec, design, rest, fits, counts)
 

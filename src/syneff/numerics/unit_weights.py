@@ -162,21 +162,24 @@ def fit_weights(moments: UnitMoments, drawn: Float[Array, "draw unit"]) -> Weigh
     )
 
 
-def unit_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit k"]:
-    r"""Return the score of each unit, ``sum_t w_it x_it e_it`` of one copy of it, regressors net of effects and residuals."""
+def unit_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw k unit"]:
+    r"""Return the score of each unit, ``sum_t w_it x_it e_it`` of one copy of it, regressors net of effects and residuals.
+
+    Units are last, so that products of few columns run along memory.
+    """
     draws, k = fits.coef.shape
     units, levels = moments.levels.shape
-    flat = moments.by_level.transpose(2, 0, 1).reshape(k + 1, units * levels)
+    flat = moments.by_level.transpose(2, 1, 0).reshape(k + 1, levels * units)
     beta = jnp.concatenate([-fits.coef, jnp.ones((draws, 1))], axis=1)
     # Products with the regressors before their period effects are moved, and then what the move takes away.
     left = jnp.concatenate([beta, -fits.shifts], axis=1)
-    right = jnp.concatenate([moments.squares.transpose(1, 0, 2)[..., :k], moments.by_level.transpose(1, 0, 2)[..., :k]])
-    scores = (left @ right.reshape(k + 1 + levels, units * k)).reshape(draws, units, k)
-    residuals = (beta @ flat).reshape(draws, units, levels)
-    residuals = residuals - moments.levels[None] * (
-        fits.shifts[:, None, :] - _unit_means(moments, fits.shifts)[:, :, None]
+    right = jnp.concatenate([moments.squares.transpose(1, 2, 0)[:, :k], moments.by_level.transpose(1, 2, 0)[:, :k]])
+    scores = (left @ right.reshape(k + 1 + levels, k * units)).reshape(draws, k, units)
+    residuals = (beta @ flat).reshape(draws, levels, units)
+    residuals = residuals - moments.levels.T[None] * (
+        fits.shifts[:, :, None] - _unit_means(moments, fits.shifts)[:, None, :]
     )
-    return scores - jnp.einsum("dip,dpk->dik", residuals, fits.regressor_shifts)
+    return scores - jnp.einsum("dpk,dpi->dki", fits.regressor_shifts, residuals)
 
 
 def row_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit period k"]:

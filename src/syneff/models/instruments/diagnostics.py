@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.models.base import Design, Estimate, Spec, Test
+from syneff.models.closed_forms import counts_of
 from syneff.models.covariances import Fit, uncertainty
 from syneff.models.event_study import wald_test
 from syneff.models.fixed_effects import FixedEffects
@@ -172,7 +173,7 @@ def moment_covariance(
     """
     if counts is None:
         rows, nothing = (design.weights > 0).sum().astype(float), jnp.zeros(())
-        counts = Counts(rows, FixedEffects(spec).counts(design, absorbed, nothing).clusters, nothing, nothing, nothing)
+        counts = Counts(rows, counts_of(design, absorbed, nothing).clusters, nothing, nothing, nothing)
         if spec.clustered:
             spec = replace(spec, covariance="CR0", small_sample=None, multiway=None)
     inverse = jnp.eye(moments.shape[2])
@@ -215,7 +216,7 @@ def _rank_tests(
     errors = combined - parts.fitted @ direction
     moment = cross_moments(instruments, combined[:, :, None], parts.weights)[:, 0]
     regressors = (parts.exogenous_kept.sum() + parts.kept.sum()).astype(float)
-    counts = FixedEffects(spec).counts(design, absorbed, regressors)
+    counts = counts_of(design, absorbed, regressors)
     plain = Spec(spec.outcome, spec.treatment, effects=spec.effects, cluster=None)
 
     def quadratic(spec: Spec, residuals: UnitPeriod, counts: Counts | None) -> Float[Array, ""]:
