@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
     from syneff.models.group_effects import GroupPeriodEffects as GroupPeriodEffects
+    from syneff.models.instruments.placebo import PlaceboInstruments as PlaceboInstruments
+    from syneff.models.instruments.plausibly_exogenous import PlausiblyExogenous as PlausiblyExogenous
     from syneff.models.leave_out import LeaveOneOut as LeaveOneOut
     from syneff.models.matching import MatchedBootstrap as MatchedBootstrap
     from syneff.models.matching import Matching as Matching
     from syneff.models.matching import matched as matched
+    from syneff.models.mediation import Mediation as Mediation
     from syneff.models.moderation import Moderation as Moderation
     from syneff.models.omitted import OmittedVariables as OmittedVariables
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from syneff.models.resampling import Placebo as Placebo
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
+    from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
     from syneff.pipeline import Multiverse as Multiverse
@@ -75,6 +79,7 @@ _HOMES = {
     "LeaveOneOut": "syneff.models.leave_out",
     "MatchedBootstrap": "syneff.models.matching",
     "Matching": "syneff.models.matching",
+    "Mediation": "syneff.models.mediation",
     "Moderation": "syneff.models.moderation",
     "Multiverse": "syneff.pipeline",
     "OmittedVariables": "syneff.models.omitted",
@@ -83,12 +88,15 @@ _HOMES = {
     "PipelineBootstrap": "syneff.pipeline",
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
+    "PlaceboInstruments": "syneff.models.instruments.placebo",
+    "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
     "RingRegression": "syneff.spatial.rings",
     "SpatialDependence": "syneff.spatial.moran",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
+    "TwoStage": "syneff.models.two_stage",
     "Variable": "syneff.panel.panel",
     "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",

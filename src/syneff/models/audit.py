@@ -1,4 +1,4 @@
-"""Fixed effects estimated again by pyfixest, a program that we did not write.
+"""Fixed effects, and 2SLS with one endogenous variable, estimated again by pyfixest, a program that we did not write.
 
 An event study is such a regression on dummies of event time; of a resampling scheme or a family the fits inside are audited,
 not the draws. pyfixest is given the rows of the panel as they are, so it leaves out missing values, singletons and collinear
@@ -41,7 +41,12 @@ RULES = {
 
 
 def audit_fixed_effects(
-    panel: Panel, spec: Spec, estimate: Estimate, regressors: Mapping[str, HostUnitPeriod] | None = None
+    panel: Panel,
+    spec: Spec,
+    estimate: Estimate,
+    regressors: Mapping[str, HostUnitPeriod] | None = None,
+    *,
+    instrumented: bool = False,
 ) -> Audit:
     """Estimate a specification with pyfixest and put it beside an estimate.
 
@@ -55,13 +60,15 @@ def audit_fixed_effects(
         Ours.
     regressors
         ``[unit period]`` by name, where they are not the columns that the specification names.
+    instrumented
+        Whether the treatment is instrumented by the specification's instruments (2SLS).
     """
     if word := _cannot(spec):
         return Audit(remark=word)
     columns = {name: panel.column(name) for name in spec.regressors} if regressors is None else regressors
     frame = _frame(panel, spec, columns)
     try:
-        fit = _feols(frame, spec, estimate)
+        fit = _feols(frame, spec, estimate, instrumented=instrumented)
     except Exception as error:  # An outside program may fail in any way; the cell's own result stands.
         return Audit(remark=f"failed ({type(error).__name__}: {error})")
     parameters = _parameters(fit, spec)
@@ -144,6 +151,7 @@ def _frame(panel: Panel, spec: Spec, regressors: Mapping[str, HostUnitPeriod]) -
     unit, period = np.indices(panel.shape)
     columns = {"y": panel.column(spec.outcome), "unit": unit, "period": period, "w": panel.weights}
     columns |= {f"x{number}": values for number, values in enumerate(regressors.values())}
+    columns |= {f"z{number}": panel.column(name) for number, name in enumerate(spec.instruments)}
     for number, name in enumerate(spec.cluster_names if spec.clustered else ()):
         if name in ("unit", "period"):
             columns[f"c{number}"] = columns[name]
@@ -153,11 +161,19 @@ def _frame(panel: Panel, spec: Spec, regressors: Mapping[str, HostUnitPeriod]) -
     return pd.DataFrame({name: values[panel.sample] for name, values in columns.items()})
 
 
-def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate) -> Any:
+def _formula(frame: pd.DataFrame, spec: Spec, *, instrumented: bool) -> str:
+    effects = f" | {' + '.join(spec.effects)}" if spec.effects else ""
+    regressors = [name for name in map(str, frame) if name.startswith("x")]
+    if not instrumented:
+        return f"y ~ {' + '.join(regressors)}{effects}"
+    instruments = " + ".join(f"z{number}" for number in range(len(spec.instruments)))
+    return f"y ~ {' + '.join(regressors[1:]) or '1'}{effects} | x0 ~ {instruments}"
+
+
+def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate, *, instrumented: bool) -> Any:
     import pyfixest
 
     counts, which, groups = _rule(spec)
-    effects = f" | {' + '.join(spec.effects)}" if spec.effects else ""
     options: dict[str, Any] = {"vcov": {"iid": "iid", "HC1": "hetero"}.get(str(spec.covariance))}
     if spec.clustered:
         options["vcov"] = {"CRV1": " + ".join(f"c{number}" for number in range(len(spec.cluster_names)))}
@@ -168,7 +184,7 @@ def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pyfixest.feols(
-            f"y ~ {' + '.join(name for name in map(str, frame) if name.startswith('x'))}{effects}",
+            _formula(frame, spec, instrumented=instrumented),
             frame,
             weights=None if (frame["w"] == 1).all() else "w",
             ssc=pyfixest.ssc(k_adj=counts, k_fixef=which, G_adj=groups, G_df=spec.multiway or "min"),

@@ -152,6 +152,7 @@ class Estimate:
             dof=cut(self.dof),
             stats={name: cut(value) for name, value in self.stats.items()},
             names=names,
+            outcome=self.outcome if isinstance(self.outcome, str) else tuple(self.outcome[each] for each in place),
         )
 
     def frame(self, confidence: float = 0.95) -> pd.DataFrame:

@@ -36,7 +36,6 @@ from syneff.numerics import partialled
 from syneff.numerics.covariance import Counts
 from syneff.numerics.least_squares import (
     Absorption,
-    LeastSquares,
     absorb,
     absorption,
     centred_squares,
@@ -73,10 +72,9 @@ class FixedEffects(Estimator):
         regressors = absorb(design.regressors, absorbed)
         fit = least_squares(outcome, regressors, design.weights, _size(design))
         counts = closed_forms.counts_of(design, absorbed, fit.kept.sum().astype(float))
-        constants = {"constant": design.weights / design.weights.sum()}
-        if self.spec.effects == ("unit", "period"):
-            constants["constant[xtreg]"] = period_effect_weights(absorbed)
-        coef, influence = _with_constants(design, regressors, fit, list(constants.values()))
+        constants = constants_of(design.weights, absorbed)
+        slopes = jnp.einsum("kl,itl->itk", fit.inverse, regressors * design.weights[:, :, None])
+        coef, influence = with_constants(design, fit.coef, slopes, list(constants.values()))
         kept = jnp.concatenate([fit.kept, jnp.ones(len(constants), bool)])
         status = closed_forms.fit_status(kept, counts, self.spec.clustered)
         uncertain = uncertainty(
@@ -91,7 +89,7 @@ class FixedEffects(Estimator):
             n_units=absorbed.n_units,
             n_periods=absorbed.n_periods,
             dof=uncertain.dof,
-            stats=_r2(design, outcome, fit.residuals, absorbed, counts) | uncertain.stats,
+            stats=goodness_of_fit(design, outcome, fit.residuals, absorbed, counts) | uncertain.stats,
             status=status,
             names=(*design.names, *constants),
             outcome=self.spec.outcome,
@@ -196,24 +194,31 @@ class FixedEffects(Estimator):
         return closed_forms.of_weights(self.spec, design, moments, fits, drawn, copies=copies)
 
 
-def _with_constants(
-    design: Design, regressors: UnitPeriodK, fit: LeastSquares, means: list[UnitPeriod]
+def constants_of(weights: UnitPeriod, absorbed: Absorption) -> dict[str, UnitPeriod]:
+    """Return, for each constant by name, the ``g`` that makes it ``g'(y - X b)``."""
+    constants = {"constant": weights / weights.sum()}
+    if absorbed.effects == ("unit", "period"):
+        constants["constant[xtreg]"] = period_effect_weights(absorbed)
+    return constants
+
+
+def with_constants(
+    design: Design, coef: Float[Array, " k"], influence: UnitPeriodK, means: list[UnitPeriod]
 ) -> tuple[Float[Array, " term"], Float[Array, "unit period term"]]:
-    """Append constants ``g'(y - X b)`` to the coefficients, and their derivatives to the influence."""
-    influence = jnp.einsum("kl,itl->itk", fit.inverse, regressors * design.weights[:, :, None])
-    coef, parts = [fit.coef], [influence]
+    """Append constants ``g'(y - X b)`` to coefficients, and their derivatives to the influence ``[unit period k]``."""
+    coefs, parts = [coef], [influence]
     for mean in means:
         averages = jnp.einsum("it,itk->k", mean, design.regressors)
-        coef.append(((mean * design.outcome).sum() - averages @ fit.coef)[None])
+        coefs.append(((mean * design.outcome).sum() - averages @ coef)[None])
         parts.append((mean - influence @ averages)[:, :, None])
-    return jnp.concatenate(coef), jnp.concatenate(parts, axis=-1)
+    return jnp.concatenate(coefs), jnp.concatenate(parts, axis=-1)
 
 
 def _size(design: Design) -> Float[Array, " k"]:
     return centred_squares(design.regressors, design.weights)
 
 
-def _r2(
+def goodness_of_fit(
     design: Design, within: UnitPeriod, residuals: UnitPeriod, absorbed: Absorption, counts: Counts
 ) -> dict[str, Array]:
     """Every R2, and the sums of squares that they are made of."""

@@ -20,7 +20,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from syneff.numerics.least_squares import RCOND, absorb, absorption, sweep
+from syneff.numerics.least_squares import RCOND, absorb, absorption, scaled_inverse
 from syneff.typing import Array, Bool, Float, UnitPeriod, UnitPeriodK
 
 
@@ -146,7 +146,7 @@ def fit_weights(moments: UnitMoments, drawn: Float[Array, "draw unit"]) -> Weigh
     projected = squares - 0.5 * (explained + explained.transpose(0, 2, 1))
     k = projected.shape[1] - 1
     matrix, with_outcome = projected[:, :k, :k], projected[:, :k, k]
-    inverse, kept = jax.vmap(_inverse)(matrix, _sizes(moments, drawn))
+    inverse, kept = jax.vmap(scaled_inverse)(matrix, _sizes(moments, drawn))
     coef = jnp.einsum("dkl,dl->dk", inverse, with_outcome)
     coef = coef + jnp.einsum("dkl,dl->dk", inverse, with_outcome - jnp.einsum("dkl,dl->dk", matrix, coef))
     beta = jnp.concatenate([-coef, jnp.ones((coef.shape[0], 1))], axis=1)
@@ -238,7 +238,7 @@ def _period_effects(
     shares = moments.levels / jnp.where(totals > 0, totals, 1.0)[:, None]
     taken = _symmetric_sums(drawn, moments.levels[:, :, None] * shares[:, None, :])
     system = levels[:, :, None] * jnp.eye(levels.shape[1])[None] - taken
-    inverse, kept = jax.vmap(_inverse)(system, levels)
+    inverse, kept = jax.vmap(scaled_inverse)(system, levels)
     shifts = jnp.einsum("dpq,dqk->dpk", inverse, by_level)
     left = by_level - jnp.einsum("dpq,dqk->dpk", system, shifts)
     return shifts + jnp.einsum("dpq,dqk->dpk", inverse, left), kept.sum(1).astype(float)
@@ -249,15 +249,6 @@ def _sizes(moments: UnitMoments, drawn: Float[Array, "draw unit"]) -> Float[Arra
     sums = _sums(drawn, moments.sizes)
     total = drawn @ moments.weights.sum(1)
     return sums[:, 1] * (1.0 + RCOND) - sums[:, 0] ** 2 / jnp.where(total > 0, total, 1.0)[:, None]
-
-
-def _inverse(matrix: Float[Array, "n n"], size: Float[Array, " n"]) -> tuple[Float[Array, "n n"], Bool[Array, " n"]]:
-    """Invert by sweeping, pivots relative to `size`; one Newton step squares the error that the sweep leaves."""
-    scale = jnp.sqrt(jnp.where(size > 0, size, 1.0))
-    scaled = matrix / scale[:, None] / scale[None, :]
-    swept, kept = sweep(scaled, RCOND)
-    inverse = 2.0 * swept - swept @ scaled @ swept
-    return inverse / scale[:, None] / scale[None, :], kept
 
 
 def _sums(drawn: Float[Array, "draw unit"], values: Float[Array, "unit *rest"]) -> Float[Array, "draw *rest"]:
