@@ -13,7 +13,7 @@ import pandas as pd
 
 from syneff.report.tables import Line, Table, number, partial_columns, source_notes
 from syneff.report.technologies import technology
-from syneff.report.tidy import Cell, compare, published
+from syneff.report.tidy import Cell, compare, published, specification
 
 HEADER = ("Cell", "Outcome", "Estimate (SE)", "Truth", "Difference / SE", "95 % interval")
 OWN = {"returns": "crs", "reference": "global", "orientation": "none", "bads": "as outputs"}
@@ -35,7 +35,7 @@ PARTS = {
 
 
 def truth_and_estimates(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Table:
-    """Lay out every estimate whose truth is known, a line a term, and then the parts of the effect.
+    """Lay out the estimates whose truth is known, a line a term, controls once, and then the parts of the effect.
 
     Parameters
     ----------
@@ -49,13 +49,15 @@ def truth_and_estimates(cells: Sequence[Cell], *, title: str, paper: pd.DataFram
     known = [cell for cell in cells if cell.truth or cell.parts]
     compared = [cell for cell in known if comparable(cell)]
     rows = [
-        compare([cell], published(None, [cell])).assign(outcome=list(cell.estimates["outcome"])) for cell in compared
+        compare([cell], published(None, [cell])).assign(
+            outcome=list(cell.estimates["outcome"]), control=_controls(cell)
+        )
+        for cell in compared
     ]
     numbers = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
     if rows:
         numbers = numbers[numbers["truth"].notna()].drop(columns=["published", "published_t", "published_stars"])
-        # A resampling scheme tells the estimates of its model again.
-        numbers = numbers.drop_duplicates(["outcome", "term", "estimate", "std_error"])
+        numbers = _once(numbers).drop(columns="control")
         numbers["difference"] = numbers["estimate"] - numbers["truth"]
         numbers["standardised"] = numbers["difference"] / numbers["std_error"]
     groups = [
@@ -65,6 +67,19 @@ def truth_and_estimates(cells: Sequence[Cell], *, title: str, paper: pd.DataFram
     parts = _common_parts(known)
     groups.append(tuple(Line(name, part_label(name), "statistic", _known(value)) for name, value in parts.items()))
     return Table(title, HEADER, tuple(filter(None, groups)), _notes(known, compared, numbers), numbers)
+
+
+def _controls(cell: Cell) -> list[bool]:
+    controls = specification(cell.manifest.get("config", {})).get("controls") or ()
+    return [term in controls for term in cell.estimates["term"]]
+
+
+def _once(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Leave out estimates that are told already: those of the model that a resampling scheme repeats, and later controls."""
+    rounded = numbers.assign(**{name: numbers[name].round(10) for name in ("estimate", "std_error")})
+    again = rounded.duplicated(["outcome", "term", "estimate", "std_error"])
+    later = numbers["control"] & numbers.duplicated(["outcome", "term"])
+    return numbers[~again & ~later]
 
 
 def comparable(cell: Cell) -> bool:
