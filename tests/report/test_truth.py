@@ -139,3 +139,15 @@ def test_a_run_on_real_data_has_no_such_section(tmp_path: Any) -> None:
         assert ('id="truth"' in page) is shown
         assert ("Indirect effect through invg" in page) is shown
         assert page.count("How it was made") == 1  # that of the cell; the overview has none of its own
+
+
+def test_controls_are_told_once_and_what_is_told_already_is_left_out() -> None:
+    other = cell("other", [results.row("treat", 0.045, 0.009, 0.0), results.row("pop", 0.031, 0.002, 0.0)])
+    lines = truth_and_estimates([both("first"), both("again"), other], title="Truth", paper=pd.DataFrame()).lines
+    told = [(line.cells[0], line.term) for line in lines if line.kind == "estimate"]
+    assert told == [("first", "treat"), ("first", "pop"), ("other", "treat")]
+
+
+def test_the_main_effect_beside_an_interaction_is_not_the_effect() -> None:
+    crossed = cell("crossed", [results.row("treat", 0.02, 0.01, 0.1), results.row("treat:pressure", 0.01, 0.005, 0.04)])
+    assert not comparable(crossed)

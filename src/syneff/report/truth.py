@@ -83,7 +83,10 @@ def _once(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparable(cell: Cell) -> bool:
-    """Say whether the truth is that of the cell: its sample, its controls and its technology."""
+    """Say whether the truth is that of the cell: its sample, its controls, one effect for all, and its technology."""
+    treatment = specification(cell.manifest.get("config", {})).get("treatment")
+    if cell.estimates["term"].str.startswith(f"{treatment}:").any():
+        return False
     whole = not cell.manifest.get("sample", {}).get("rows_of_weight_zero", 0)
     steps = cell.manifest.get("config", {}).get("steps") or {}
     own = technology(steps, str(cell.frame["outcome"].iloc[0]))
