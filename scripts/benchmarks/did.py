@@ -16,7 +16,9 @@ from rich.table import Table
 
 from benchmarks.result import Result, table, timed
 from syneff.models.base import Spec
+from syneff.models.contrasts import Contrast
 from syneff.models.fixed_effects import FixedEffects
+from syneff.models.matching import MatchedBootstrap, Matching
 from syneff.models.resampling import PairsBootstrap, Placebo, WildClusterBootstrap
 from syneff.panel.panel import Panel
 from syneff.panel.synthetic import synthetic
@@ -55,6 +57,9 @@ def _schemes(model: FixedEffects, panel: Panel) -> Iterator[tuple[str, Any, int,
     yield "1,000 placebo draws, a tenth of the rows missing", Placebo(model, draws=1000), 1000, gaps
     yield "1,000 placebo draws of years", Placebo(model, draws=1000, assign="years"), 1000, panel
     yield "1,000 pairs bootstrap draws", PairsBootstrap(model, draws=1000), 1000, panel
+    yield "1,000 permutations of a split, two fits each", Contrast(model, "key_environment", draws=1000), 2000, panel
+    matched = MatchedBootstrap(model, Matching(CONTROLS), draws=1000)
+    yield "1,000 bootstrap draws through matching, 17 logits each", matched, 1000, panel
 
 
 def _wild(panel: Panel, model: FixedEffects) -> list[Result]:
