@@ -57,8 +57,12 @@ if TYPE_CHECKING:
     from syneff.pipeline import Multiverse as Multiverse
     from syneff.pipeline import PipelineBootstrap as PipelineBootstrap
     from syneff.spatial.connectivity import Connectivity as Connectivity
+    from syneff.spatial.diagnostics import SpatialDiagnostics as SpatialDiagnostics
+    from syneff.spatial.durbin import SpatialDurbin as SpatialDurbin
+    from syneff.spatial.lagrange import lm_tests as lm_tests
     from syneff.spatial.moran import SpatialDependence as SpatialDependence
     from syneff.spatial.moran import moran as moran
+    from syneff.spatial.random_effects import SpatialRandomEffects as SpatialRandomEffects
     from syneff.spatial.rings import RingRegression as RingRegression
     from syneff.spatial.weights import Weights as Weights
 
@@ -92,6 +96,9 @@ _HOMES = {
     "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
     "RingRegression": "syneff.spatial.rings",
     "SpatialDependence": "syneff.spatial.moran",
+    "SpatialDiagnostics": "syneff.spatial.diagnostics",
+    "SpatialDurbin": "syneff.spatial.durbin",
+    "SpatialRandomEffects": "syneff.spatial.random_effects",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
@@ -103,6 +110,7 @@ _HOMES = {
     "coupling_coordination": "syneff.measure.coupling",
     "directional_distance": "syneff.measure.directional",
     "epsilon_based": "syneff.measure.epsilon_based",
+    "lm_tests": "syneff.spatial.lagrange",
     "luenberger": "syneff.measure.productivity",
     "malmquist_luenberger": "syneff.measure.productivity",
     "matched": "syneff.models.matching",

@@ -70,6 +70,7 @@ class Status(IntEnum):
     OK = 0
     COLLINEAR = 1
     NO_DEGREES_OF_FREEDOM = 2
+    AT_BOUND = 3
 
 
 @partial(

@@ -126,12 +126,17 @@ class Placebo:
 def _step(
     model: Estimator, rule: str, common: tuple[Any, Assignment, Any], numbers: Int[Array, " draw"]
 ) -> tuple[Estimate, Array]:
-    """Fit a chunk of draws; the coefficients on the real treatment share all work with those on the outcome."""
+    """Fit a chunk of draws; the coefficients on the real treatment share all work with those on the outcome.
+
+    Of a model that is not linear in the outcome the test cannot be inverted that way, so it gets no interval.
+    """
     design, source, key = common
     keys = draw_keys(key, numbers)
     drawn = jax.vmap(lambda each: assign(each, source, rule))(keys)
     paths = adoption_paths(design.weights.shape[1])
     fitted = model.fit_paths(design, paths, drawn)
+    if not model.linear:
+        return replace(fitted, tests=()), jnp.full(drawn.shape[0], jnp.nan)
     onto = model.fit_paths(replace(design, outcome=design.regressors[:, :, 0]), paths, drawn)
     return replace(fitted, tests=()), onto.coef[:, onto.names.index(model.spec.treatment)]
 
@@ -225,7 +230,8 @@ def randomisation(actual: Estimate, drawn: Estimate, onto: np.ndarray, term: str
         "draws_failed": estimated.size - n,
     }
     scalars = {name: jnp.asarray(float(number)) for name, number in stats.items()}
-    ends = inverted_interval(value, draws, onto[estimated]) if np.isfinite(two_sided) else (np.nan, np.nan)
+    invertible = np.isfinite(two_sided) and np.isfinite(onto[estimated]).all()
+    ends = inverted_interval(value, draws, onto[estimated]) if invertible else (np.nan, np.nan)
     low, high, p_value, p_error = (jnp.asarray(float(each)) for each in (*ends, two_sided, error))
     nothing = jnp.asarray(np.nan)
     test = Test(jnp.asarray(value), nothing, nothing, p_value, "randomization", low=low, high=high, error=p_error)
