@@ -42,6 +42,8 @@ def test_the_wheel_works_outside_the_repository(installed, tmp_path):
     assert (installed / "syneff" / "conf" / "config.yaml").is_file()
     assert (installed / "syneff" / "py.typed").is_file()
     assert (installed / "syneff" / "report" / "published.csv").is_file()
+    assert (installed / "syneff" / "measure" / "factors.csv").is_file()
+    assert (installed / "syneff" / "measure" / "grids.csv").is_file()
     help_text = syneff(installed, tmp_path, "--help")
     assert help_text.returncode == 0
     assert "table03_7" in help_text.stdout

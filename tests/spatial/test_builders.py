@@ -168,6 +168,25 @@ def test_graphs_and_polygons():
     assert found.matrix.tolist() == [[0, 1, 0], [2, 0, 0.5], [0, 3, 0]]
 
 
+def test_a_map_is_matched_by_its_identifier_and_parts_of_a_unit_are_one(panel, tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    shapely = pytest.importorskip("shapely")
+    boxes = [shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1), shapely.box(7, 0, 8, 1), shapely.box(8, 0, 9, 1)]
+    frame = geopandas.GeoDataFrame({"code": [50, 11, 50, 12]}, geometry=boxes, crs="EPSG:4326")
+    path = tmp_path / "map.geojson"
+    frame.to_file(path)
+    found = builders.contiguity(panel, path=str(path), columns=("code", "neighbor", "weight"), standardise="none")
+    assert found.matrix.tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 0]]
+    frame.iloc[:2].to_file(path)
+    with pytest.raises(DataError, match="1 of 3 units have no row in the matrix: 12"):
+        builders.contiguity(panel, path=str(path), columns=("code", "neighbor", "weight"))
+    (tmp_path / "broken.geojson").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        builders.contiguity(panel, path=str(tmp_path / "broken.geojson"))
+    with pytest.raises(DataError, match=r"unknown column of the map: 'focal'.*weights\.columns"):
+        builders.contiguity(panel, path=str(path))
+
+
 def test_connectivity_counts_what_networks_of_hand_have(panel):
     matrix = np.zeros((6, 6))
     for i, j in ((0, 1), (1, 2), (2, 0), (3, 4)):

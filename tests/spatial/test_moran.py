@@ -78,6 +78,17 @@ def test_draws_have_the_distribution_of_all_permutations():
         assert drawn.as_high[unit, 0] / draws == pytest.approx(high, abs=error)
 
 
+def test_a_draw_is_the_same_however_many_follow():
+    z = autocorrelation.deviations(VALUES[:, None])
+    few, more, many = (permute(z, SIX, jax.random.key(1), draws) for draws in (32, 33, 70))
+    for name in ("moran", "geary"):
+        np.testing.assert_array_equal(getattr(many, name)[:32], getattr(few, name))
+    for name in ("as_far", "as_high"):
+        step = getattr(more, name) - getattr(few, name)
+        assert set(np.unique(step)) <= {0.0, 1.0}
+        assert (getattr(many, name) >= getattr(more, name)).all()
+
+
 def test_the_mean_of_local_statistics_is_the_global_one():
     values = rng.normal(size=(UNITS, PERIODS))
     matrix = Weights.from_dense(ring(UNITS), ids=range(UNITS)).matrix

@@ -145,6 +145,7 @@ def test_a_panel_gets_its_units_in_its_order_standardised_among_its_sample():
     place = [shuffled.index(unit) for unit in panel.units]
     expected = links[np.ix_(place, place)]
     np.testing.assert_allclose(found.matrix, expected / expected.sum(1, keepdims=True), rtol=1e-14)
+    assert weights.for_panel(panel) is found, "its spectrum is found once"
 
     out = panel.weights.copy()
     out[3] = 0.0
@@ -196,6 +197,8 @@ def test_entries_that_are_no_weights_are_named(at, value, message):
 def test_other_input_that_is_no_matrix_is_refused():
     with pytest.raises(DataError, match="must be square"):
         dense(LINKS[:5])
+    with pytest.raises(SpecError, match="One W must hold for all periods"):
+        Weights.from_dense(np.stack([LINKS, LINKS]), ids=NAMES)
     with pytest.raises(DataError, match="5 ids for a matrix of 6 rows"):
         Weights.from_dense(LINKS, ids=range(5))
     with pytest.raises(DataError, match="more than once: a"):

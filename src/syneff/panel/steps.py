@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from syneff.errors import DataError, SpecError
+from syneff.panel.checks import refuse
 from syneff.panel.panel import Panel, Variable
 from syneff.panel.rules import listed
 from syneff.panel.samples import balance as balance
@@ -192,7 +193,7 @@ def log(panel: Panel, *, columns: Sequence[str]) -> Panel:
     logs = {}
     for name in columns:
         values = panel.column(name)
-        _refuse(
+        refuse(
             panel, values <= 0, f"log: column {name!r} is not positive in", "Take the rows out with where, or rescale."
         )
         logs[f"ln{name}"] = np.log(np.where(values > 0, values, np.nan))
@@ -231,7 +232,7 @@ def ratio(panel: Panel, *, name: str, numerator: str, denominator: str, scale: i
         If a column is unknown, or the denominator is 0 in the sample: city and year are named.
     """
     above, below = panel.column(numerator), panel.column(denominator)
-    _refuse(panel, below == 0, f"ratio: denominator {denominator!r} is 0 in", "Mend the cells, or leave them empty.")
+    refuse(panel, below == 0, f"ratio: denominator {denominator!r} is 0 in", "Mend the cells, or leave them empty.")
     values = scale * above / np.where(below == 0, np.nan, below)
     variable = Variable(
         label=f"{panel.label(numerator)} / {panel.label(denominator)}",
@@ -253,13 +254,6 @@ def _ratio_unit(panel: Panel, numerator: str, denominator: str, scale: int | flo
 def undeclared(panel: Panel, variables: dict[str, Variable]) -> dict[str, Variable]:
     """Return the variables that the source did not declare: a label that the user gave stays."""
     return {name: variable for name, variable in variables.items() if name not in panel.variables}
-
-
-def _refuse(panel: Panel, wrong: np.ndarray, what: str, remedy: str) -> None:
-    rows, years = np.nonzero(wrong & panel.sample)
-    if rows.size:
-        cells = listed(f"{panel.names[i]} {panel.periods[t]}" for i, t in zip(rows, years, strict=True))
-        raise DataError(f"{what} {cells}. {remedy}")
 
 
 def _at_least_one(option: str, value: int) -> None:

@@ -1,4 +1,4 @@
-"""Weights from files: tables of pairs or matrices (csv, xlsx, parquet, dta), GAL and GWT.
+"""Weights from files: tables of pairs or matrices (csv, xlsx, parquet, dta), GAL and GWT, and maps of polygons.
 
 Whatever the file, its identifiers are matched with the units by their text, so that 110000 in a table is 110000 in a panel,
 whether either was read as a number. A matrix names its units in its header and its first column; one without names is refused,
@@ -20,6 +20,7 @@ from syneff.spatial.options import Options, joined
 from syneff.spatial.weights import Weights
 
 GRAPHS = (".gal", ".gwt")
+MAPS = (".shp", ".geojson", ".gpkg")
 
 
 def read_weights(
@@ -39,7 +40,8 @@ def read_weights(
     ids
         The units that should enter: others of the file are left out and noted. All of the file if None.
     columns
-        Names of the columns of a table of pairs: the unit, one that matters to it, and a weight, 1 where there is none.
+        Names of the columns of a table of pairs: the unit, one that matters to it, and a weight, 1 where there is none. Of a
+        map the first names the identifier; polygons that share a point are neighbours.
     one_way
         For pairs; see `syneff.spatial.links.pair_links`.
     options
@@ -50,26 +52,43 @@ def read_weights(
     DataError
         If the file cannot be read, its identifiers are not those of the units, or the links are no weights.
     """
-    if path is not None and Path(path).suffix.lower() in GRAPHS:
-        frame = _graph(Path(path))
-    else:
-        frame = files.read(path, "weights.path").frame
+    drawn = path is not None and Path(path).suffix.lower() in (*GRAPHS, *MAPS)
+    frame = _graph(Path(str(path)), columns[0]) if drawn else files.read(path, "weights.path").frame
     if set(columns[:2]) <= set(frame.columns):
         return _from_pairs(frame, ids, columns, one_way=one_way, options=options)
     return _from_matrix(frame, ids, columns, options=options)
 
 
-def _graph(path: Path) -> pd.DataFrame:
-    from libpysal.graph import read_gal, read_gwt
+def _graph(path: Path, identifier: str) -> pd.DataFrame:
+    """Return the matrix of a graph with its names."""
+    from libpysal.graph import Graph, read_gal, read_gwt
 
-    if not path.expanduser().is_file():
+    file = path.expanduser()
+    if not file.is_file():
         raise DataError(f"weights.path={path}: there is no such file below {Path.cwd()}.")
     try:
-        graph = (read_gal if path.suffix.lower() == ".gal" else read_gwt)(str(path.expanduser()))
-    except (ValueError, KeyError, IndexError, StopIteration) as error:
+        if path.suffix.lower() in MAPS:
+            graph = Graph.build_contiguity(_polygons(file, identifier), rook=False)
+        else:
+            graph = (read_gal if path.suffix.lower() == ".gal" else read_gwt)(str(file))
+    except (RuntimeError, ValueError, KeyError, IndexError, StopIteration) as error:
         raise DataError(f"weights.path={path} cannot be read: {' '.join(str(error).split())}") from error
     matrix = pd.DataFrame(graph.sparse.todense(), index=graph.unique_ids, columns=graph.unique_ids.astype(str))
     return matrix.reset_index(names="unit")
+
+
+def _polygons(file: Path, identifier: str) -> pd.DataFrame:
+    """Return the polygons of a map, one a unit, by their identifiers."""
+    import geopandas
+
+    frame = geopandas.read_file(file)
+    if identifier not in frame.columns:
+        remedy = "Name the identifier of the polygons first in weights.columns."
+        raise DataError(unknown_name("column of the map:", identifier, frame.columns, remedy))
+    named = frame.assign(**{identifier: _texts(frame[identifier])})
+    # A city may consist of several polygons, e.g. its islands.
+    found: pd.DataFrame = named.dissolve(identifier)
+    return found
 
 
 def _from_pairs(

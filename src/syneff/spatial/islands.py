@@ -1,4 +1,4 @@
-"""Islands: units without a link.
+"""Islands: units without a link; and units that are nobody's neighbour.
 
 What becomes of an island changes the sample or the model, so it is a choice and always named:
 
@@ -22,10 +22,11 @@ import numpy as np
 
 from syneff.errors import DataError, SpecError
 from syneff.panel.rules import listed
-from syneff.spatial.links import Links, attach_nearest, distances_km, nearest_links
+from syneff.spatial.links import Links, attach_nearest, distances_km, nearest_links, picked
 from syneff.typing import Float, Int
 
 ISLANDS = ("keep", "nearest", "drop", "error")
+EMPTY_COLUMNS = ("refuse", "keep")
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,20 @@ def _dropped(links: Links, left: np.ndarray, named: str) -> Settled:
     if not left.size:
         raise DataError(f"weights: no unit has a neighbour ({named}), so none is left. Widen the weights.")
     return Settled(links[np.ix_(left, left)], left, np.setdiff1d(np.arange(len(links)), left))
+
+
+def nobodys(links: Links, labels: Sequence[str], policy: str) -> tuple[str, ...]:
+    """Refuse or note units that have neighbours and are nobody's neighbour.
+
+    Raises
+    ------
+    DataError
+        If they are refused: they are named.
+    """
+    empty = np.asarray(~(links > 0).any(axis=0) & (links > 0).any(axis=1))
+    if not empty.any():
+        return ()
+    said = f"{empty.sum()} units have neighbours but are nobody's: {picked(labels, empty)}"
+    if policy == "refuse":
+        raise DataError(f"weights: {said}. Mend their columns, or set empty_columns=keep if the links run one way.")
+    return (said,)

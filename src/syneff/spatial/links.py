@@ -59,6 +59,11 @@ def named(matrix: np.ndarray | pd.DataFrame, ids: Sequence[object] | None) -> tu
             ids = matrix.index.tolist()
         matrix = matrix.to_numpy(dtype=float)
     links = np.array(matrix, dtype=float)
+    if links.ndim == 3:
+        raise SpecError(
+            f"weights: an array of shape {links.shape} has a matrix a period. One W must hold for all periods: one that "
+            "moves with the economy moves with the outcome. Give the mean over periods, or a matrix of an early one."
+        )
     if links.ndim != 2 or links.shape[0] != links.shape[1]:
         raise DataError(f"weights: the matrix has shape {links.shape}; it must be square, a row and a column a unit.")
     if ids is None:

@@ -8,7 +8,6 @@ import numpy as np
 from syneff.typing import Float
 
 STANDARDISE = ("row", "spectral", "none")
-EMPTY_COLUMNS = ("refuse", "keep")
 
 
 class Options(TypedDict, total=False):

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.numerics.batching import map_in_chunks
 from syneff.runtime import draw_keys
 from syneff.typing import Array, Float, Key, Shaped
 
@@ -87,8 +86,18 @@ def _permute(
         geary = (n - 1.0) * (both @ dealt**2 - 2.0 * cross) / (2.0 * links * squares)
         return moran, geary, far, own >= local - slack
 
-    moran, geary, far, high = map_in_chunks(jax.vmap(one), keys, DRAWS_AT_A_TIME)
-    return moran, geary, far.sum(axis=0), high.sum(axis=0)
+    # Local draws are counted as they come: kept, they would fill the memory of many units and periods.
+    draws = keys.shape[0]
+    numbers = jnp.arange(-(-draws // DRAWS_AT_A_TIME) * DRAWS_AT_A_TIME).reshape(-1, DRAWS_AT_A_TIME)
+
+    def count(counts: tuple[Array, Array], chunk: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        moran, geary, far, high = jax.vmap(one)(keys[jnp.minimum(chunk, draws - 1)])
+        real = (chunk < draws)[:, None, None]
+        return (counts[0] + (far & real).sum(axis=0), counts[1] + (high & real).sum(axis=0)), (moran, geary)
+
+    nothing = jnp.zeros(z.shape, dtype=int)
+    counts, (moran, geary) = jax.lax.scan(count, (nothing, nothing), numbers)
+    return tuple(each.reshape(-1, z.shape[1])[:draws] for each in (moran, geary)) + counts
 
 
 def permutation_p(

@@ -31,7 +31,7 @@ import pandas as pd
 from syneff.errors import DataError, one_of
 from syneff.panel.panel import Panel
 from syneff.panel.rules import listed
-from syneff.spatial.islands import ISLANDS, settle
+from syneff.spatial.islands import EMPTY_COLUMNS, ISLANDS, nobodys, settle
 from syneff.spatial.links import (
     Degrees,
     Links,
@@ -43,9 +43,8 @@ from syneff.spatial.links import (
     named,
     nearest_links,
     pair_links,
-    picked,
 )
-from syneff.spatial.options import EMPTY_COLUMNS, STANDARDISE, Options, joined
+from syneff.spatial.options import STANDARDISE, Options, joined
 from syneff.spatial.spectrum import Spectrum, spectrum_of, standardised
 from syneff.typing import Float, HostTrait
 
@@ -252,6 +251,16 @@ class Weights:
         wanted = tuple(units)
         if wanted == self.units:
             return self
+        if wanted not in self._orders:
+            self._orders[wanted] = self._reordered(wanted)
+        return self._orders[wanted]
+
+    @cached_property
+    def _orders(self) -> dict[tuple[object, ...], "Weights"]:
+        """Weights in other orders: panels of one order share one spectrum."""
+        return {}
+
+    def _reordered(self, wanted: tuple[object, ...]) -> "Weights":
         place = {unit: number for number, unit in enumerate(self.units)}
         absent = [str(unit) for unit in wanted if unit not in place]
         if absent:
@@ -313,7 +322,7 @@ def _checked(links: Links, units: tuple[object, ...], **options: Unpack[Options]
     settled = settle(links, policy, units, labels, coordinates=coordinates)
     left, alone = settled.left.tolist(), settled.islands.tolist()
     links = settled.links
-    said = _nobodys(links, [labels[at] for at in left], empty_columns)
+    said = nobodys(links, [labels[at] for at in left], empty_columns)
     return Weights(
         links=links,
         matrix=standardised(links, standardise),
@@ -327,14 +336,3 @@ def _checked(links: Links, units: tuple[object, ...], **options: Unpack[Options]
         coordinates=None if coordinates is None else coordinates[left],
         remarks=tuple(dict.fromkeys((*options.get("remarks", ()), *said, *settled.remarks))),
     )
-
-
-def _nobodys(links: Links, labels: Sequence[str], policy: str) -> tuple[str, ...]:
-    """Refuse or note units that have neighbours and are nobody's neighbour."""
-    empty = np.asarray(~(links > 0).any(axis=0) & (links > 0).any(axis=1))
-    if not empty.any():
-        return ()
-    said = f"{empty.sum()} units have neighbours but are nobody's: {picked(labels, empty)}"
-    if policy == "refuse":
-        raise DataError(f"weights: {said}. Mend their columns, or set empty_columns=keep if the links run one way.")
-    return (said,)

@@ -24,7 +24,8 @@ import pandas as pd
 from scipy import special
 
 from syneff.errors import DataError, SpecError, one_of, unknown_name
-from syneff.models.base import Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Estimate, Estimator, Test
 from syneff.models.design import treatment_path
 from syneff.models.resampling.assignment import (
     ASSIGN,
@@ -34,7 +35,7 @@ from syneff.models.resampling.assignment import (
     assignment,
     sample_cohorts,
 )
-from syneff.models.resampling.draws import check_draws, run_draws
+from syneff.models.resampling.draws import check_draws, few_draws, run_draws
 from syneff.models.resampling.intervals import LEVEL, monte_carlo_error
 from syneff.panel.panel import Panel
 from syneff.runtime import draw_keys, key_for
@@ -112,9 +113,13 @@ class Placebo:
         found = run_draws(step, common, self.draws, chunk=self.chunk, of="placebo draws")
         drawn, onto = found[0], np.asarray(found[1])
         test, stats = randomisation(actual, drawn, onto, term)
-        said += (p_value_note(test, self.draws),)
+        said += (p_value_note(test, self.draws), *few_draws(self.draws))
         notes = (*actual.notes, *said)
         return replace(actual, draws=drawn, tests=(*actual.tests, test), stats={**actual.stats, **stats}, notes=notes)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -259,5 +264,7 @@ def inverted_interval(value: float, draws: np.ndarray, onto: np.ndarray) -> tupl
 
 
 def p_value_note(test: Test, draws: int) -> str:
-    """Say a p-value of random draws with its Monte-Carlo error."""
+    """Say a p-value of random draws with its Monte-Carlo error; or that there is none."""
+    if np.isnan(test.pvalue):
+        return f"{test.name}: no p-value of {draws:,} draws, since the estimate or every draw lacks a standard error"
     return f"{test.name}: p = {float(test.pvalue):.4g}, Monte-Carlo error {float(test.error):.2g} of {draws:,} draws"

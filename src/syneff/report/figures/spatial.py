@@ -81,7 +81,7 @@ def moran_scatter(frame: pd.DataFrame, *, label: str, level: float = 0.05, remar
     """
     known = frame[np.isfinite(frame["lag"])]
     with matplotlib.rc_context(settings()):
-        figure, panels = _panels(known["period"].unique(), height=2.3)
+        figure, panels = _panels(known["period"].nunique(), height=2.3)
         for axes, (period, own) in zip(panels, known.groupby("period"), strict=False):
             axes.axhline(0, color=GREY, linewidth=0.6)
             axes.axvline(0, color=GREY, linewidth=0.6)
@@ -113,7 +113,7 @@ def cluster_map(frame: pd.DataFrame, *, level: float = 0.05, remarks: Sequence[s
     if known.empty:
         return None
     with matplotlib.rc_context(settings()):
-        figure, panels = _panels(known["period"].unique(), height=1.6)
+        figure, panels = _panels(known["period"].nunique(), height=1.6)
         for axes, (period, own) in zip(panels, known.groupby("period"), strict=False):
             axes.plot(own["lon"], own["lat"], "o", ms=1.6, mfc=FAINT, mec=FAINT)
             marked = _clusters(axes, own.rename(columns={"lon": "x", "lat": "y"}), level)
@@ -191,14 +191,14 @@ def by_distance(frame: pd.DataFrame, *, effect: str, remarks: Sequence[str] = ()
 _SMALL: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8.5, "color": GREY}
 
 
-def _panels(periods: Sequence[Any], *, height: float) -> tuple[Figure, list[Axes]]:
-    columns = min(COLUMNS, len(periods))
-    rows = -(-len(periods) // columns)
+def _panels(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
     figure = Figure(figsize=(6.6, 0.9 + height * rows), layout="constrained")
     panels = list(np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel())
-    for axes in panels[len(periods) :]:
+    for axes in panels[count:]:
         axes.set_axis_off()
-    return figure, panels[: len(periods)]
+    return figure, panels[:count]
 
 
 def _clusters(axes: Axes, own: pd.DataFrame, level: float) -> int:

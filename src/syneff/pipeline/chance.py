@@ -1,0 +1,85 @@
+"""What a multiverse says as a whole, against chance.
+
+Each placebo draw assigns the treatment anew, the same in every specification, and the statistics of the whole grid under it are
+what chance would give. The arrays of a block are those of its fits: only the treatment changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from syneff.models.base import Design, Spec, Test
+from syneff.models.design import treatment_path
+from syneff.models.fixed_effects import FixedEffects
+from syneff.models.resampling.assignment import adoption_paths, assign, assignment, sample_cohorts
+from syneff.models.resampling.intervals import monte_carlo_error
+from syneff.panel.panel import Panel
+from syneff.pipeline.grid import AXES, Block
+from syneff.runtime import draw_keys
+from syneff.typing import Array, Float, Int, Key
+
+LEVEL = 0.05  # of significance
+STATISTICS = ("joint_median", "joint_share", "joint_t")
+
+
+class Chances:
+    """The joint placebo draws: one assignment of each treatment, the same in every specification."""
+
+    def __init__(self, panel: Panel, specs: Sequence[Spec], key: Key, *, draws: int, rule: str) -> None:
+        keys = draw_keys(key, jnp.arange(draws))
+        self.paths = adoption_paths(panel.shape[1])
+        self.assigned: dict[str, Array] = {}
+        strata = np.zeros(panel.shape[0], dtype=int)
+        for spec in specs:
+            cohorts = sample_cohorts(treatment_path(panel, spec), jnp.asarray(panel.weights))
+            source = assignment(cohorts, panel.weights, strata, rule)
+            self.assigned[spec.treatment] = jax.vmap(partial(assign, source=source, rule=rule))(keys)
+
+    def fit(self, block: Block) -> Float[np.ndarray, "2 draw subset"]:
+        """Return effect in standard deviations, and t, of every draw and subset."""
+        treatment = block.labels[AXES.index("treatment")]
+        coef, statistic = _placebo(
+            block.model, block.design, jnp.asarray(block.masks), self.paths, self.assigned[treatment]
+        )
+        return np.stack([np.asarray(coef).T / block.spread, np.asarray(statistic).T])
+
+
+@partial(jax.jit, static_argnums=0)
+def _placebo(
+    model: FixedEffects, design: Design, masks: Array, paths: Array, assigned: Int[Array, "draw unit"]
+) -> tuple[Array, Array]:
+    def one(mask: Array) -> tuple[Array, Array]:
+        fits = model.fit_paths(replace(design, regressors=design.regressors * mask[None, None, :]), paths, assigned)
+        return fits.coef[:, 0], fits.coef[:, 0] / fits.std_error[:, 0]
+
+    found: tuple[Array, Array] = jax.lax.map(one, masks)
+    return found
+
+
+def statistics(effects: np.ndarray, ratios: np.ndarray, dof: np.ndarray) -> np.ndarray:
+    """Return median effect, share of significant ones and mean t over the last axis."""
+    with np.errstate(invalid="ignore"):
+        significant = np.abs(ratios) > special.stdtrit(dof, 1.0 - LEVEL / 2.0)
+    known = np.isfinite(ratios)
+    share = np.where(known, significant, 0.0).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
+    return np.stack([np.nanmedian(effects, axis=-1), share, np.nanmean(ratios, axis=-1)], axis=-1)
+
+
+def joint_tests(said: np.ndarray, drawn: np.ndarray, known: pd.DataFrame) -> tuple[Test, ...]:
+    """Return the tests of the three statistics against their placebo distribution."""
+    chance = statistics(drawn[0][:, known.index], drawn[1][:, known.index], known["dof"].to_numpy())
+    count = len(chance)
+    beyond = (np.abs(chance) >= np.abs(said) * (1.0 - 1e-12)).sum(axis=0)
+    tests = []
+    for name, value, each in zip(STATISTICS, said, beyond, strict=True):
+        pvalue = float((1 + each) / (1 + count))
+        numbers = (float(value), np.nan, pvalue, monte_carlo_error(pvalue, count))
+        statistic, nothing, p_value, error = (jnp.asarray(number) for number in numbers)
+        tests.append(Test(statistic, nothing, nothing, p_value, name, error=error))
+    return tuple(tests)
