@@ -50,7 +50,7 @@ def test_reading_does_not_see_it(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["c"]
     same(before, store.read(tmp_path))
     same(part, store.read(tmp_path, ["b", "d", "never run"]))
-    assert list(store.listing(tmp_path)) == ["a", "b", "c", "d"]
+    assert store.listing(tmp_path) == ["a", "b", "c", "d"]
     assert all(store.is_finished(tmp_path / name, "k") for name in "abcd")
     assert not store.is_finished(tmp_path / "a", "other")
     assert store.compact(tmp_path) == 3

@@ -2,7 +2,7 @@
 
 A claim is a lock on one byte of a file that the cells of a run share; the byte follows from the name of the cell. The system
 gives it up when its process ends, however it ends, so no claim outlives a killed process and nobody has to guess. Where a file
-system knows no locks, nothing is claimed: two launches may then do a cell twice, and the store still keeps one of the two whole.
+system knows no locks, nothing is claimed: two launches may then do a cell twice, and what they mix is noticed by its digests.
 """
 
 import errno

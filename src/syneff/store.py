@@ -7,7 +7,7 @@ one (`syneff.journal`), so a process that is killed at any instant leaves the ol
 one. The *key* of a cell is the hash of its configuration and of its data: a cell whose manifest has the key need not be
 computed again. Who computes or stores a cell holds its claim (`syneff.claims`), so two launches of one run do not collide.
 
-Past `COMPACT_FROM` cells the folders are joined into a few files (`syneff.compaction`), which `read` reads alike.
+The folders of a run may be joined into a few files (`compact`), which `read` reads alike.
 """
 
 import hashlib
@@ -27,14 +27,13 @@ from syneff import compaction, journal
 from syneff.claims import claim_all
 from syneff.errors import StorageError
 from syneff.journal import MANIFEST
+from syneff.ledger import write
 
 SCHEMA = 2
 """Version of the files; a change makes every stored cell unfinished."""
 
 DETAIL = "detail.{}.parquet"
 TIDY, DRAWS, CONFIG, FAILURE = "tidy.parquet", "draws.parquet", "config.yaml", "failure.txt"
-COMPACT_FROM = 10_000
-"""Cells with a folder of their own from which on a run is compacted when it ends."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Results:
     details
         Further frames by cell and name, likewise.
     damaged
-        Cells that have a manifest, but whose files were cut off or are gone; they are left out, and computed anew when asked for.
+        Cells that have a manifest, but whose files were cut off or are gone: they are left out.
     """
 
     tidy: pd.DataFrame
@@ -158,7 +157,7 @@ def save_failure(folder: Path, traceback: str) -> None:
     """Leave the traceback of a failed cell where its results would be."""
     with journal.refusals(folder.parent):
         journal.clear(folder)
-        journal.write(folder / FAILURE, traceback.encode())
+        write(folder / FAILURE, traceback.encode())
 
 
 def read(folder: Path, cells: Iterable[str] | None = None) -> Results:
@@ -198,15 +197,20 @@ def read(folder: Path, cells: Iterable[str] | None = None) -> Results:
     )
 
 
-def listing(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Return the manifests of the finished cells of a run by name, sorted, without reading their results."""
-    found = {**_compacted_manifests(folder, None), **_own_manifests(folder, None)}
-    return dict(sorted(found.items()))
+def finished(folder: Path, cells: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some cells that have a result, whole, under whatever key."""
+    names = list(cells)
+    own = _own_manifests(folder, names)
+    known = {name for name, each in own.items() if journal.is_whole(folder / name, each, digests=False)}
+    known |= _compacted_manifests(folder, names).keys()
+    return tuple(name for name in names if name in known)
 
 
-def count(folder: Path) -> int:
-    """Return how many finished cells of a run have folders of their own."""
-    return sum(os.path.isfile(os.path.join(path, MANIFEST)) for path in _folders(folder))
+def listing(folder: Path) -> list[str]:
+    """Return the names of the finished cells of a run, sorted, without reading what they hold."""
+    own = [path.name for path in _folders(folder) if os.path.isfile(os.path.join(path, MANIFEST))]
+    known = compaction.cells(folder)["cell"] if compaction.newest(folder) else ()
+    return sorted([*own, *known])
 
 
 def compact(folder: Path) -> int:
