@@ -114,6 +114,12 @@ def until(true, seconds=60.0):
         time.sleep(0.2)
 
 
+def submitted(folder):
+    """Return the number of a run's job and its ledger."""
+    record = json.loads((folder / ".submitted.json").read_text())
+    return record["jobs"][0], folder.parent / f".{record['config']['run']}"
+
+
 def rows(folder):
     return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*/tidy.parquet"))], ignore_index=True)
 
@@ -143,13 +149,12 @@ def test_a_requeued_job_goes_on_and_a_detached_run_is_collected(syneff, tmp_path
     assert (status, err) == (0, ""), err
     folder = tmp_path / "outputs" / "good_wait_bug"
     assert out.endswith("Then: syneff collect=outputs/good_wait_bug\n")
-    (place,) = (tmp_path / "outputs").glob(".2*")
+    job, place = submitted(folder)
     until(lambda: ledger.at_work(place, {"wait"}))
     refused, _, message = syneff("experiment=good,wait,bug", *SUBMITTED)
     assert refused == 2
     assert "are at work on it. Wait for them with syneff collect=outputs/good_wait_bug" in message
     written = (folder / "good" / "manifest.json").stat().st_mtime_ns
-    job = json.loads((folder / ".submitted.json").read_text())["jobs"][0]
     scheduler("scancel", "--signal=USR2", job)  # as before the time limit
     until(lambda: scheduler("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "PENDING")
     (tmp_path / "go").touch()
@@ -167,9 +172,9 @@ def test_a_requeued_job_goes_on_and_a_detached_run_is_collected(syneff, tmp_path
 
 def test_a_cancelled_job_is_told(syneff, tmp_path):
     syneff("experiment=wait,good", *SUBMITTED, "launcher.detach=true")
-    (place,) = (tmp_path / "outputs").glob(".2*")
+    job, place = submitted(tmp_path / "outputs" / "wait_good")
     until(lambda: ledger.at_work(place, {"wait"}))
-    scheduler("scancel", *json.loads((tmp_path / "outputs" / "wait_good" / ".submitted.json").read_text())["jobs"])
+    scheduler("scancel", job)
     status, _, err = syneff("collect=outputs/wait_good")
     assert status == 1
     assert "2 cells ended without a word (killed?)" in err
@@ -181,7 +186,9 @@ def test_each_task_has_a_gpu_to_itself(syneff, tmp_path):
     status, out, err = syneff("experiment=where", "seed=1,2,3,4", *SUBMITTED, *given)
     assert status == 0, (out, err)
     seen = [path.name.split("_")[:2] for path in (tmp_path / "seen").iterdir()]
-    assert sorted(map(tuple, seen)) == [("0", "0"), ("0", "0"), ("1", "1"), ("1", "1")]
+    # A process measures a panel once for all of its cells.
+    assert sorted(map(tuple, seen)) == [("0", "0"), ("1", "1")]
+    assert len(rows(tmp_path / "outputs" / "where")["experiment"]) == 4 * 2
 
 
 def test_tasks_compute_a_cell_together(syneff, tmp_path):

@@ -62,7 +62,7 @@ class Pack:
             # What a process that is gone left unfinished must not be laid at the next one's door.
             ledger.forget_begun(self.ledger, {job.cell for job in left.jobs})
             code = _work(left, os.environ)
-            if code == 0:
+            if code in (0, -signal.SIGTERM):  # all done, or the scheduler ends the job, which is no cell's fault
                 break
             stuck = ledger.at_work(self.ledger, {job.cell for job in left.jobs})
             if not stuck:  # it did not come as far as a cell: nor will the next one
@@ -143,7 +143,10 @@ def _work(pack: Pack, environment: Mapping[str, str]) -> int:
     own = gpu_of_task(environment)
     changed = {**environment, **({} if own is None or pack.distributed else {VISIBLE: own})}
     words = [sys.executable, "-m", "syneff.launch.worker"]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, cwd=pack.directory, env=changed)
+    # The signal before the time limit reaches every process of a task, and is the watching one's to answer.
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, text=True, cwd=pack.directory, env=changed, preexec_fn=_ignore_warning
+    )
     try:
         process.communicate(pack.to_json())
     finally:  # a signal's handler may leave by an exception
@@ -151,6 +154,10 @@ def _work(pack: Pack, environment: Mapping[str, str]) -> int:
             process.kill()
             process.wait()
     return process.returncode
+
+
+def _ignore_warning() -> None:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def _task(environment: Mapping[str, str]) -> int:

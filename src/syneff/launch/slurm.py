@@ -5,6 +5,8 @@ and closes the run. Whether jobs are still about is asked of ``squeue``, which n
 leaves no word, but it leaves the queue.
 """
 
+import contextlib
+import io
 import json
 import shutil
 import subprocess
@@ -135,12 +137,14 @@ def submit(packs: Sequence[Pack], options: Mapping[str, Any]) -> tuple[str, ...]
     folder, timeouts = given.pop("submitit_folder"), given.pop("max_num_timeout")
     executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=timeouts)
     executor.update_parameters(**{name if name in BASE else f"slurm_{name}": value for name, value in given.items()})
+    said = io.StringIO()  # submitit repeats what sbatch says
     try:
-        with executor.batch():
+        with contextlib.redirect_stderr(said), executor.batch():
             jobs = [executor.submit(pack) for pack in packs]
     except submitit.core.utils.FailedJobError as error:
-        said = str(error.__cause__ or error).strip().splitlines()
-        raise SpecError(f"sbatch refuses the jobs: {said[-1] if said else error}. Set hydra.launcher.*.") from error
+        reasons = [line.partition("error: ")[2] for line in said.getvalue().splitlines() if "error: " in line]
+        reason = ". ".join(reasons) or str(error)
+        raise SpecError(f"sbatch refuses the jobs: {reason}. Change the keys of hydra.launcher.") from error
     return tuple(dict.fromkeys(job.job_id.split("_")[0] for job in jobs))
 
 
