@@ -37,6 +37,8 @@ BASE = (
 """Options that submitit has for every scheduler; it wants the others marked as SLURM's."""
 POLL = 1.0  # seconds between two looks at the queue; at most `SLOWEST`, for the scheduler's sake
 SLOWEST = 20.0
+LOOKS = 4
+"""Looks at an empty queue before it is believed: a job that is queued again is in no queue for a moment."""
 
 
 @dataclass(frozen=True)
@@ -191,14 +193,15 @@ def wait(jobs: Sequence[str], done: Callable[[], bool]) -> None:
     done
         Whether all cells have left word; asked more often than the scheduler.
     """
-    pause, asked = POLL, 0.0
+    pause, asked, empty = POLL, 0.0, 0
     while not done():
         if time.monotonic() - asked > pause:
             try:
                 left = states(jobs)
             except OSError:  # the controller may be away for a while; its jobs are not
                 left = {"UNKNOWN": 1}
-            if not left:
+            empty = 0 if left else empty + 1
+            if empty == LOOKS:
                 return
-            asked, pause = time.monotonic(), min(1.5 * pause, SLOWEST)
+            asked, pause = time.monotonic(), min(1.5 * pause, SLOWEST) if left else POLL
         time.sleep(0.2)
