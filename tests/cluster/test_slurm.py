@@ -54,7 +54,13 @@ experiment: quick
 steps: {{act: {{_target_: own.act, how: {how}}}}}
 estimator: {{variables: [treat, pop]}}
 """
-SUBMITTED = ("launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1", "report=none", "compute=test")
+SUBMITTED = (
+    "launcher=slurm",
+    "hydra.launcher.cpus_per_task=1",
+    "hydra.launcher.mem_gb=1",
+    "report=none",
+    "compute=test",
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +169,10 @@ def test_a_requeued_job_goes_on_and_a_detached_run_is_collected(syneff, tmp_path
     assert status == 1
     assert "2 cells done, 0 skipped, 1 failed" in out
     assert (folder / "good" / "manifest.json").stat().st_mtime_ns == written
-    assert scheduler("sacct", "--noheader", "--duplicates", "-X", "--format=State", f"--jobs={job}").split()[0] == "REQUEUED"
+    assert (
+        scheduler("sacct", "--noheader", "--duplicates", "-X", "--format=State", f"--jobs={job}").split()[0]
+        == "REQUEUED"
+    )
     assert not (folder / ".submitted.json").exists()
     assert not place.exists()
     status, _, err = syneff("collect=outputs/good_wait_bug")

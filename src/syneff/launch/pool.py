@@ -18,7 +18,12 @@ CHANCES = 2
 
 
 def launch(
-    config: DictConfig, context: HydraContext, task: Callable[[DictConfig], Any], *, jobs: Sequence[Job], ledger_folder: Path
+    config: DictConfig,
+    context: HydraContext,
+    task: Callable[[DictConfig], Any],
+    *,
+    jobs: Sequence[Job],
+    ledger_folder: Path,
 ) -> None:
     """Run cells; those that a dying pool takes with it are run again, but a cell that is there each time.
 
