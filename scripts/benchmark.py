@@ -1,12 +1,12 @@
-"""Time the main computations on this machine, beside an outside program in the same run: `benchmark.py [dea] [did]`."""
+"""Time the main computations on this machine, beside an outside program in the same run: `benchmark.py [dea] [did] [sweep]`."""
 
 import argparse
 
 from rich.console import Console
 
-from benchmarks import dea, did
+from benchmarks import dea, did, sweep
 
-SUBJECTS = {"dea": dea.time_dea, "did": did.time_did}
+SUBJECTS = {"dea": dea.time_dea, "did": did.time_did, "sweep": sweep.time_sweep}
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
 """Experiments: stages in order, a shared panel measured once, and what is kept of a run."""
 
 from dataclasses import replace
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,7 +13,9 @@ from syneff.experiment import Experiment
 from syneff.models.base import Spec
 from syneff.models.description import Describe
 from syneff.models.fixed_effects import FixedEffects
+from syneff.numerics.batching import default_chunk
 from syneff.panel.panel import Truth, Variable
+from syneff.panel.synthetic import synthetic
 
 from .panels import staggered
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -64,7 +65,7 @@ SUBMITTED = (
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
+def slurm():
     """Return the folder of a running SLURM; skip where none can be had."""
     if os.geteuid() != 0:
         pytest.skip("only root may start SLURM's daemons")
@@ -73,15 +74,15 @@ def slurm(tmp_path_factory):
             pytest.skip("SLURM is not installed: bash scripts/slurm_ci/install.sh")
         if subprocess.run(["bash", SCRIPTS / "install.sh"], check=False).returncode:
             pytest.skip("SLURM's packages cannot be had here")
-    folder = tmp_path_factory.mktemp("slurm")
-    for each in (folder, *list(folder.parents)[:2]):
-        each.chmod(0o755)  # MariaDB's own user must pass
+    folder = Path(tempfile.mkdtemp(prefix="slurm"))  # not pytest's, which MariaDB's own user may not enter
+    folder.chmod(0o755)
     started = subprocess.run(["bash", SCRIPTS / "start.sh", folder], capture_output=True, text=True, check=False)
     try:
         assert started.returncode == 0, started.stderr
         yield folder
     finally:
         subprocess.run(["bash", SCRIPTS / "stop.sh", folder], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_each_task_has_a_gpu_to_itself(syneff, tmp_path):
     seen = [path.name.split("_")[:2] for path in (tmp_path / "seen").iterdir()]
     # A process measures a panel once for all of its cells.
     assert sorted(map(tuple, seen)) == [("0", "0"), ("1", "1")]
-    assert len(rows(tmp_path / "outputs" / "where")["experiment"]) == 4 * 2
+    assert len(list((tmp_path / "outputs" / "where").glob("*/manifest.json"))) == 4
 
 
 def test_tasks_compute_a_cell_together(syneff, tmp_path):
