@@ -40,7 +40,7 @@ ARROWS = {
     "syneff.spatial": ("syneff.models.base", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.pipeline": ("syneff.measure", "syneff.models", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
-    "syneff.messages": ("syneff.command", "syneff.configuration", "syneff.errors", "syneff.nodes"),
+    "syneff.messages": ("syneff.command", "syneff.configuration", "syneff.errors", "syneff.ledger", "syneff.nodes"),
     "syneff.launch": ("syneff.errors", "syneff.ledger"),
     "syneff.launch.worker": ("syneff.app", "syneff.command", "syneff.errors", "syneff.launch.pack", "syneff.runtime"),
     "syneff.app": ("syneff",),

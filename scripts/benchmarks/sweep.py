@@ -68,7 +68,7 @@ def _peer_seconds() -> float:
     """Return the seconds that pyfixest takes for one of the cells."""
     import pyfixest
 
-    multiverse, panel = grid(SUBSETS)
+    _, panel = grid(SUBSETS)
     frame = panel.to_frame(sample_only=True)
     subsets = [names for size in range(1, 4) for names in combinations(CONTROLS, size)][:PEER_FITS]
 

@@ -15,7 +15,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,11 +28,11 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 import syneff
-from syneff import claims, command, compaction, journal, ledger, nodes
+from syneff import claims, command, journal, ledger, nodes
 from syneff.configuration import KEYED, Config
 from syneff.errors import SpecError, StorageError, SyneffError, one_of
 from syneff.launch import jobs, pool, slurm
-from syneff.messages import explain
+from syneff.messages import complaints, explain
 from syneff.progress import Bar
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -189,7 +189,7 @@ def _collect(run: Path) -> int:
 
 
 def _compact(run: Path) -> int:
-    from syneff import store
+    from syneff import compaction, store
 
     if not run.is_dir():
         raise SpecError(f"compact={run}: no such folder. Give the folder of a run, e.g. outputs/paper.")
@@ -288,7 +288,10 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     count = {state: sum(each.state == state for each in ended) for state in ("done", "skipped", "failed", "invalid")}
     bad = count["failed"] + count["invalid"] + lost
     page = _report(config, folder, finished) if finished else None
-    _say_what_failed(ended, f"{lost} cells ended without a word (killed?). {error or ''}" if lost else "")
+    for message in complaints(ended, several=_session.bar.total > 1):
+        print(f"syneff: {message}", file=sys.stderr)
+    if lost:
+        print(f"syneff: {lost} cells ended without a word (killed?). {error or ''}", file=sys.stderr)
     if not finished and not count["failed"]:
         _tidy_away(folder)
     if bad and _session.bar.total > 1:
@@ -304,19 +307,6 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     if len(finished) >= COMPACT_FROM:
         _compact(folder)
     return 2 if count["invalid"] else 1 if count["failed"] or lost or error is not None else 0
-
-
-def _say_what_failed(ended: Sequence[ledger.Outcome], lost: str) -> None:
-    """Print each message once, with the cells that it is about."""
-    messages: dict[str, list[str]] = {}
-    for each in ended:
-        if each.message:
-            messages.setdefault(each.message, []).append(each.cell)
-    for message, cells in messages.items():
-        where = f"{', '.join(cells[:8])}{', ...' if len(cells) > 8 else ''}: " if _session.bar.total > 1 else ""
-        print(f"syneff: {where}{message}", file=sys.stderr)
-    if lost:
-        print(f"syneff: {lost}", file=sys.stderr)
 
 
 def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | None:

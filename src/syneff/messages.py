@@ -1,6 +1,7 @@
 """Mistakes of the user's, in one message: what is wrong, which value, what is allowed, how to mend it."""
 
 import re
+from collections.abc import Iterable
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -15,6 +16,7 @@ from omegaconf.errors import (
 from syneff import command, nodes
 from syneff.configuration import Config
 from syneff.errors import SyneffError, unknown_name
+from syneff.ledger import Outcome
 
 
 def explain(error: BaseException) -> str | None:
@@ -78,3 +80,15 @@ def _explain_hydra(chain: list[BaseException]) -> str:
             )
     said = [str(each).strip().splitlines()[0] for each in chain if str(each).strip()]
     return ". ".join(dict.fromkeys(said[:2]))
+
+
+def complaints(ended: Iterable[Outcome], *, several: bool) -> list[str]:
+    """Return each message of some cells once, and with `several` the cells that it is about before it."""
+    messages: dict[str, list[str]] = {}
+    for each in ended:
+        if each.message:
+            messages.setdefault(each.message, []).append(each.cell)
+    about = {
+        message: f"{', '.join(cells[:8])}{', ...' if len(cells) > 8 else ''}: " for message, cells in messages.items()
+    }
+    return [f"{cells if several else ''}{message}" for message, cells in about.items()]
