@@ -394,7 +394,8 @@ def test_technologies_are_swept_into_one_table(syneff, tmp_path):
 def test_a_kill_leaves_nothing_half_written(own):
     words = [sys.executable, "-c", "import sys; from syneff.app import main; sys.exit(main())", "--config-dir", "mine"]
     words += ["compute=test", "experiment=good", "report=none", "-m", f"seed={','.join(map(str, range(60)))}"]
-    process = subprocess.Popen(words, cwd=own, env={**os.environ, "PYTHONPATH": str(own)}, stdout=subprocess.DEVNULL)
+    source = os.pathsep.join([str(own), str(Path(package.__file__).parents[1])])
+    process = subprocess.Popen(words, cwd=own, env={**os.environ, "PYTHONPATH": source}, stdout=subprocess.DEVNULL)
     folder = own / "outputs" / "good"
     deadline = time.monotonic() + 120
     while len(list(folder.glob("*/manifest.json"))) < 3 and process.poll() is None and time.monotonic() < deadline:

@@ -163,7 +163,8 @@ def test_a_requeued_job_goes_on_and_a_detached_run_is_collected(syneff, tmp_path
     assert "are at work on it. Wait for them with syneff collect=outputs/good_wait_bug" in message
     written = (folder / "good" / "manifest.json").stat().st_mtime_ns
     scheduler("scancel", "--signal=USR2", job)  # as before the time limit
-    until(lambda: scheduler("squeue", "--noheader", "--format=%T", f"--jobs={job}") == "PENDING")
+    until(lambda: scheduler("squeue", "--noheader", "--format=%T %r", f"--jobs={job}") == "PENDING BeginTime")
+    time.sleep(3)  # it would wait two minutes; sooner than this, the end of its first turn may hit the second
     (tmp_path / "go").touch()
     scheduler("scontrol", "update", f"JobId={job}", "StartTime=now")
     status, out, err = syneff("collect=outputs/good_wait_bug")
