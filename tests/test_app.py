@@ -118,7 +118,7 @@ def test_mistakes_are_one_message_and_status_2(syneff, tmp_path):
         (["experiment=baseline", "spec.controls=[pop"], "Close its bracket"),
         (["experiment=baseline", "城市=1"], "names of options are plain letters"),
         (["experiment=baseline", "--cfg", "job", "seed=1,2"], "seed=1,2: several values make several cells"),
-        (["experiment=baseline", "source.sed=1"], "Allowed: units, periods, seed. "),
+        (["experiment=baseline", "source.sed=1"], "Allowed: units, periods, seed, effect, "),
         (
             ["experiment=table02,figure01", "name=x"],
             "experiment=table02 and experiment=figure01 would both be stored as",
@@ -236,7 +236,8 @@ def test_cells_are_stored_skipped_and_forced(syneff, own):
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.splitlines()[-1].startswith("1 cells done, 0 skipped, 0 failed: outputs/good")
     assert " ".join(tidy(cell.parent).columns) == TIDY
-    assert {path.name for path in cell.iterdir()} == {"config.yaml", "tidy.parquet", "manifest.json"}
+    files = {"config.yaml", "tidy.parquet", "manifest.json", "detail.neighbours.parquet"}
+    assert {path.name for path in cell.iterdir()} == files
     assert not list((own / "outputs").glob(".*"))
     manifest = json.loads((cell / "manifest.json").read_text())
     assert manifest["source"] == "synthetic"

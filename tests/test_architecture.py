@@ -37,7 +37,9 @@ ARROWS = {
     "syneff.numerics": FOUNDATIONS,
     "syneff.measure": ("syneff.numerics", "syneff.panel", *FOUNDATIONS),
     "syneff.models": ("syneff.numerics", "syneff.panel", *FOUNDATIONS),
-    "syneff.spatial": ("syneff.models.base", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
+    "syneff.spatial": ("syneff.models.base", "syneff.models.design", "syneff.numerics", "syneff.panel", *FOUNDATIONS),
+    # Adjusting p-values reads results; nothing is estimated again.
+    "syneff.report.multiplicity": ("syneff.report", "syneff.numerics.multiple_testing", *FOUNDATIONS),
     "syneff.pipeline": ("syneff.measure", "syneff.models", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
     "syneff.messages": ("syneff.command", "syneff.configuration", "syneff.errors", "syneff.ledger", "syneff.nodes"),

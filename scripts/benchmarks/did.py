@@ -6,6 +6,7 @@ standard errors depend on the process's hash seed: set PYTHONHASHSEED to compare
 
 import importlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ from rich.table import Table
 
 from benchmarks.result import Result, table, timed
 from syneff.models.base import Spec
+from syneff.models.contrasts import Contrast
 from syneff.models.fixed_effects import FixedEffects
+from syneff.models.matching import MatchedBootstrap, Matching
 from syneff.models.resampling import PairsBootstrap, Placebo, WildClusterBootstrap
 from syneff.panel.panel import Panel
 from syneff.panel.synthetic import synthetic
 
 PEER_FITS = 5  # of each program; the median counts
 WILD_DRAWS = 9999
+MISSING = 0.1  # share of the rows
 CONTROLS = ("pop", "lnpgdp", "gov", "hc", "er", "fdi")
 BACKENDS = ("rust", "numba", "jax", "within", "torch")
 NAN = float("nan")
@@ -38,17 +42,24 @@ def time_did() -> list[Table]:
         seconds, peer = _median(fit, PEER_FITS)
         fits.append(seconds)
         results.append(Result(f"one fit beside {name}", warm, cold - warm, seconds, abs(peer - coef)))
-    for job, scheme, draws in _schemes(model):
-        cold, warm, _ = _time(lambda scheme=scheme: scheme.estimate(panel), repeats=5 if draws <= 10_000 else 1)
+    for job, scheme, draws, sample in _schemes(model, panel):
+        cold, warm, _ = _time(
+            lambda scheme=scheme, sample=sample: scheme.estimate(sample), repeats=5 if draws <= 10_000 else 1
+        )
         results.append(Result(f"{job}, pyfixest's best", warm, cold - warm, fits[0] * draws, NAN))
     return [table([*results, *_wild(panel, model)], "peer")]
 
 
-def _schemes(model: FixedEffects) -> Iterator[tuple[str, Any, int]]:
+def _schemes(model: FixedEffects, panel: Panel) -> Iterator[tuple[str, Any, int, Panel]]:
     for draws in (1_000, 10_000, 100_000, 1_000_000):
-        yield f"{draws:,} placebo draws", Placebo(model, draws=draws), draws
-    yield "1,000 placebo draws of years", Placebo(model, draws=1000, assign="years"), 1000
-    yield "1,000 pairs bootstrap draws", PairsBootstrap(model, draws=1000), 1000
+        yield f"{draws:,} placebo draws", Placebo(model, draws=draws), draws, panel
+    gaps = panel.reweight(panel.weights * (np.random.default_rng(1).uniform(size=panel.shape) >= MISSING))
+    yield "1,000 placebo draws, a tenth of the rows missing", Placebo(model, draws=1000), 1000, gaps
+    yield "1,000 placebo draws of years", Placebo(model, draws=1000, assign="years"), 1000, panel
+    yield "1,000 pairs bootstrap draws", PairsBootstrap(model, draws=1000), 1000, panel
+    yield "1,000 permutations of a split, two fits each", Contrast(model, "key_environment", draws=1000), 2000, panel
+    matched = MatchedBootstrap(model, Matching(CONTROLS), draws=1000)
+    yield "1,000 bootstrap draws through matching, 17 logits each", matched, 1000, panel
 
 
 def _wild(panel: Panel, model: FixedEffects) -> list[Result]:
@@ -56,8 +67,11 @@ def _wild(panel: Panel, model: FixedEffects) -> list[Result]:
     scheme = WildClusterBootstrap(model, draws=WILD_DRAWS)
     cold, warm, estimate = _time(lambda: scheme.estimate(panel))
     job = f"{WILD_DRAWS:,} wild cluster draws"
+    two_way = WildClusterBootstrap(FixedEffects(replace(model.spec, cluster=("unit", "period"))), draws=WILD_DRAWS)
+    cold_two, warm_two, _ = _time(lambda: two_way.estimate(panel))
+    others = [Result(f"{job}, two-way clusters", warm_two, cold_two - warm_two, NAN, NAN)]
     if not (_installed("wildboottest") and _installed("statsmodels")):
-        return [Result(job, warm, cold - warm, NAN, NAN)]
+        return [Result(job, warm, cold - warm, NAN, NAN), *others]
     from statsmodels.api import OLS
     from wildboottest.wildboottest import wildboottest
 
@@ -77,7 +91,7 @@ def _wild(panel: Panel, model: FixedEffects) -> list[Result]:
     factor = np.sqrt((len(frame) - within.shape[1]) / (len(frame) - within.shape[1] + 1))
     found = float(np.asarray(theirs["statistic"].iloc[0]).ravel()[0])
     error = abs(float(estimate.tests[0].statistic) - found * factor)
-    return [Result(f"{job}, wildboottest", warm, cold - warm, seconds, error)]
+    return [Result(f"{job}, wildboottest", warm, cold - warm, seconds, error), *others]
 
 
 def _peers(panel: Panel) -> Iterator[tuple[str, Callable[[], float]]]:

@@ -30,21 +30,46 @@ if TYPE_CHECKING:
     from syneff.measure.technology import Technology as Technology
     from syneff.models.base import Estimate as Estimate
     from syneff.models.base import Spec as Spec
+    from syneff.models.contrasts import Contrast as Contrast
     from syneff.models.description import Describe as Describe
     from syneff.models.event_study import EventStudy as EventStudy
     from syneff.models.family import Family as Family
     from syneff.models.fixed_effects import FixedEffects as FixedEffects
+    from syneff.models.group_effects import GroupPeriodEffects as GroupPeriodEffects
+    from syneff.models.instruments.placebo import PlaceboInstruments as PlaceboInstruments
+    from syneff.models.instruments.plausibly_exogenous import PlausiblyExogenous as PlausiblyExogenous
+    from syneff.models.leave_out import LeaveOneOut as LeaveOneOut
+    from syneff.models.matching import MatchedBootstrap as MatchedBootstrap
+    from syneff.models.matching import Matching as Matching
+    from syneff.models.matching import matched as matched
+    from syneff.models.mediation import Mediation as Mediation
+    from syneff.models.moderation import Moderation as Moderation
+    from syneff.models.omitted import OmittedVariables as OmittedVariables
     from syneff.models.resampling import BayesianBootstrap as BayesianBootstrap
     from syneff.models.resampling import Jackknife as Jackknife
     from syneff.models.resampling import PairsBootstrap as PairsBootstrap
     from syneff.models.resampling import Placebo as Placebo
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
+    from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
+    from syneff.pipeline import Multiverse as Multiverse
+    from syneff.pipeline import PipelineBootstrap as PipelineBootstrap
+    from syneff.spatial.connectivity import Connectivity as Connectivity
+    from syneff.spatial.diagnostics import SpatialDiagnostics as SpatialDiagnostics
+    from syneff.spatial.durbin import SpatialDurbin as SpatialDurbin
+    from syneff.spatial.lagrange import lm_tests as lm_tests
+    from syneff.spatial.moran import SpatialDependence as SpatialDependence
+    from syneff.spatial.moran import moran as moran
+    from syneff.spatial.random_effects import SpatialRandomEffects as SpatialRandomEffects
+    from syneff.spatial.rings import RingRegression as RingRegression
+    from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
     "BayesianBootstrap": "syneff.models.resampling",
+    "Connectivity": "syneff.spatial.connectivity",
+    "Contrast": "syneff.models.contrasts",
     "DataError": "syneff.errors",
     "Describe": "syneff.models.description",
     "DeviceError": "syneff.errors",
@@ -53,23 +78,44 @@ _HOMES = {
     "Experiment": "syneff.experiment",
     "Family": "syneff.models.family",
     "FixedEffects": "syneff.models.fixed_effects",
+    "GroupPeriodEffects": "syneff.models.group_effects",
     "Jackknife": "syneff.models.resampling",
+    "LeaveOneOut": "syneff.models.leave_out",
+    "MatchedBootstrap": "syneff.models.matching",
+    "Matching": "syneff.models.matching",
+    "Mediation": "syneff.models.mediation",
+    "Moderation": "syneff.models.moderation",
+    "Multiverse": "syneff.pipeline",
+    "OmittedVariables": "syneff.models.omitted",
     "PairsBootstrap": "syneff.models.resampling",
     "Panel": "syneff.panel.panel",
+    "PipelineBootstrap": "syneff.pipeline",
     "Placebo": "syneff.models.resampling",
     "PlaceboInTime": "syneff.models.resampling",
+    "PlaceboInstruments": "syneff.models.instruments.placebo",
+    "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
+    "RingRegression": "syneff.spatial.rings",
+    "SpatialDependence": "syneff.spatial.moran",
+    "SpatialDiagnostics": "syneff.spatial.diagnostics",
+    "SpatialDurbin": "syneff.spatial.durbin",
+    "SpatialRandomEffects": "syneff.spatial.random_effects",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
+    "TwoStage": "syneff.models.two_stage",
     "Variable": "syneff.panel.panel",
+    "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",
     "coupling_coordination": "syneff.measure.coupling",
-    "metafrontier": "syneff.measure.metafrontier",
     "directional_distance": "syneff.measure.directional",
     "epsilon_based": "syneff.measure.epsilon_based",
+    "lm_tests": "syneff.spatial.lagrange",
     "luenberger": "syneff.measure.productivity",
     "malmquist_luenberger": "syneff.measure.productivity",
+    "matched": "syneff.models.matching",
+    "metafrontier": "syneff.measure.metafrontier",
+    "moran": "syneff.spatial.moran",
     "nonradial_distance": "syneff.measure.directional",
     "prove": "syneff.measure.proof",
     "run": "syneff.experiment",

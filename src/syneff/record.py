@@ -60,9 +60,7 @@ def manifest(experiment: Experiment, run: Run) -> dict[str, Any]:
             name: {"label": variable.label, "label_zh": variable.label_zh, "unit": variable.unit}
             for name, variable in panel.variables.items()
         },
-        "truth": None
-        if panel.truth is None
-        else {"coefficients": dict(panel.truth.coefficients), "note": panel.truth.note},
+        "truth": None if panel.truth is None else {name: known for name, known in asdict(panel.truth).items() if known},
         "seconds": dict(run.seconds),
         "shared_stages": list(run.shared),
         "devices": device_names(),

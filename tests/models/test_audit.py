@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from syneff.models.base import Spec
+from syneff.models.event_study import EventStudy
+from syneff.models.family import Family
 from syneff.models.fixed_effects import FixedEffects
+from syneff.models.resampling import (
+    BayesianBootstrap,
+    Jackknife,
+    PairsBootstrap,
+    Placebo,
+    PlaceboInTime,
+    WildClusterBootstrap,
+)
 from tests.panels import staggered
 
 pytestmark = pytest.mark.slow
@@ -90,6 +100,52 @@ def test_what_pyfixest_cannot_do_is_said_in_a_word(options, word):
     estimate = FixedEffects(SPEC).estimate(panel)
     audit = FixedEffects(Spec("y", "treat", ("a", "b"), **options)).audit(panel, estimate)
     assert (audit.program, audit.remark) == ("", word)
+
+
+def test_an_event_study_is_audited_on_its_dummies():
+    panel, model = weighted(), EventStudy(SPEC, window=(-3, 2))
+    estimate = model.estimate(panel)
+    audit = model.audit(panel, estimate)
+    assert audit.terms == (*(f"event[{each}]" for each in (-3, -2, 0, 1, 2)), "a", "b")
+    assert audit.agrees
+    assert not model.audit(panel, replace(estimate, coef=estimate.coef.at[0].multiply(1 + 1e-6))).agrees
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        Placebo(FixedEffects(SPEC), draws=3),
+        PairsBootstrap(FixedEffects(SPEC), draws=3),
+        BayesianBootstrap(FixedEffects(SPEC), draws=3),
+        Jackknife(FixedEffects(SPEC)),
+        WildClusterBootstrap(FixedEffects(SPEC), draws=3),
+    ],
+    ids=lambda scheme: type(scheme).__name__,
+)
+def test_the_fit_inside_a_scheme_is_audited(scheme):
+    """Its standard errors are those of the model, not of the draws."""
+    panel = weighted()
+    audit = scheme.audit(panel, scheme.model.estimate(panel))
+    single = scheme.model.audit(panel, scheme.model.estimate(panel))
+    assert audit.terms == ("treat", "a", "b")
+    assert audit.std_error == single.std_error
+    assert audit.agrees
+    assert audit.remark.startswith("the fit inside, not its draws")
+
+
+def test_every_fit_of_several_is_audited():
+    panel = weighted()
+    early = PlaceboInTime(FixedEffects(SPEC), leads=(1, 2))
+    audit = early.audit(panel, early.estimate(panel))
+    assert [term for term in audit.terms if term.endswith("treat")] == ["lead[1]:treat", "lead[2]:treat"]
+    assert audit.agrees
+    family = Family({"long": FixedEffects(SPEC), "short": FixedEffects(Spec("y"))}, scheme=None)
+    audit = family.audit(panel, family.estimate(panel))
+    assert audit.terms == ("long:treat", "long:a", "long:b", "short:treat")
+    assert audit.rows == 2 * int(panel.sample.sum())
+    assert audit.agrees
+    leverage = Family({"y": FixedEffects(replace(SPEC, covariance="CR2"))}, scheme=None)
+    assert leverage.audit(panel, leverage.estimate(panel)).remark == "y: CR2"
 
 
 def test_a_program_that_fails_leaves_the_cell_alone(monkeypatch):

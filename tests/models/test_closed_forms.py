@@ -30,7 +30,7 @@ PANELS = {
 # Every covariance on a panel with gaps, every set of effects, and each reason for the balanced form; a case compiles for long.
 CASES = [("missing", each, EFFECTS[0]) for each in COVARIANCES]
 CASES += [("balanced", each, EFFECTS[0]) for each in COVARIANCES[:2]]
-CASES += [("weighted", {}, effects) for effects in EFFECTS[1:]]
+CASES += [("weighted", {}, effects) for effects in EFFECTS]
 CASES += [("product", {"cluster": None}, EFFECTS[0]), ("product", {"cluster": "region"}, EFFECTS[0])]
 
 

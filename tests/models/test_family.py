@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,8 +12,10 @@ from syneff.models.base import Spec
 from syneff.models.event_study import EventStudy
 from syneff.models.family import Family
 from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling import PairsBootstrap, Placebo
+from syneff.models.resampling import BayesianBootstrap, PairsBootstrap, Placebo, WildClusterBootstrap
+from syneff.models.resampling.wild import draw_weights as draw_signs
 from syneff.panel.samples import drop_periods, where
+from syneff.runtime import draw_keys, key_for
 from tests.panels import staggered
 
 LONG = FixedEffects(Spec("y", controls=("a", "b")))
@@ -87,7 +90,13 @@ def test_the_frame_has_a_row_a_member_with_its_own_sizes():
 
 
 @pytest.mark.parametrize(
-    ("scheme", "single"), [("placebo", Placebo(LONG, draws=9)), ("pairs_bootstrap", PairsBootstrap(LONG, draws=9))]
+    ("scheme", "single"),
+    [
+        ("placebo", Placebo(LONG, draws=9)),
+        ("pairs_bootstrap", PairsBootstrap(LONG, draws=9)),
+        ("bayesian_bootstrap", BayesianBootstrap(LONG, draws=9)),
+        ("wild_cluster", WildClusterBootstrap(LONG, draws=9)),
+    ],
 )
 def test_draws_are_those_of_the_scheme_and_the_same_for_all_members(scheme, single):
     panel = panel_of()
@@ -103,7 +112,7 @@ def test_draws_are_those_of_the_scheme_and_the_same_for_all_members(scheme, sing
 
 def test_bootstrap_draws_are_centred_and_placebo_draws_are_not():
     panel = panel_of()
-    for scheme in ("placebo", "pairs_bootstrap"):
+    for scheme in ("placebo", "pairs_bootstrap", "wild_cluster"):
         estimate = Family({"y": LONG, "z": OTHER}, scheme=scheme, draws=99).estimate(panel, seed=1)
         frame = estimate.frame().set_index("term")
         centre = np.asarray(estimate.coef) if scheme == "pairs_bootstrap" else 0.0
@@ -115,6 +124,43 @@ def test_bootstrap_draws_are_centred_and_placebo_draws_are_not():
         assert frame["p_value"][f"romano_wolf:{term}"] == pytest.approx((1 + (largest >= actual[first]).sum()) / 100)
         unadjusted = (1 + (t[:, 1 - first] >= actual[1 - first]).sum()) / 100
         assert frame["p_value"][f"unadjusted:{frame.index[1 - first]}"] == pytest.approx(unadjusted)
+
+
+def test_wild_signs_are_those_of_the_clusters_in_every_sample():
+    """A sample that lacks clusters draws the signs of the clusters that it has."""
+    panel = panel_of()
+    step = SAMPLES["some"]
+    draws = (
+        Family({"long": LONG}, {"all": None, "some": step}, scheme="wild_cluster", draws=9)
+        .estimate(panel, seed=4)
+        .draws
+    )
+    whole = WildClusterBootstrap(LONG, draws=9).estimate(panel, seed=4)
+    np.testing.assert_allclose(draws.std_error[:, 0], whole.draws.std_error[:, 0], rtol=1e-10)
+    # The same signs on made outcomes of the smaller sample, refitted one by one.
+    keys = draw_keys(key_for(4, ""), jnp.arange(9))
+    signs = np.asarray([draw_signs(key, panel.shape[0], "rademacher") for key in keys])
+    small = step(panel)
+    unit, period = np.nonzero(small.sample)
+    dummies = [np.eye(panel.shape[0])[unit], np.eye(panel.shape[1])[period]]
+    x = np.column_stack([*(small.column(name)[unit, period] for name in ("a", "b")), *dummies])
+    y = small.column("y")[unit, period]
+    fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    for draw in range(9):
+        made = np.zeros(panel.shape)
+        made[unit, period] = fitted + signs[draw][unit] * (y - fitted)
+        single = LONG.estimate(small.assign({"y": made}))
+        assert float(draws.coef[draw, 1]) == pytest.approx(float(single.coef[0]), rel=1e-8)
+        assert float(draws.std_error[draw, 1]) == pytest.approx(float(single.std_error[0]), rel=1e-8)
+
+
+def test_wild_draws_need_clustered_errors():
+    models = {
+        "y": FixedEffects(replace(LONG.spec, covariance="CR2")),
+        "z": FixedEffects(replace(OTHER.spec, covariance="CR2")),
+    }
+    with pytest.raises(SpecError, match=r"scheme=wild_cluster .* but spec.covariance=CR2. Use CR1"):
+        Family(models, scheme="wild_cluster").estimate(panel_of())
 
 
 def test_results_do_not_depend_on_the_chunk():
@@ -137,7 +183,7 @@ def test_models_in_a_list_are_called_as_their_outcomes():
         ({"models": {"a": LONG, "b": FixedEffects(Spec("y", cluster="region"))}}, "spec.cluster is 'unit' in 'a'"),
         ({"models": {"a": EventStudy(Spec("y"))}}, "'a' is EventStudy, but only FixedEffects"),
         ({"models": MODELS, "draws": 0}, "draws=0 must be 1 or more"),
-        ({"models": MODELS, "scheme": "bootstrap"}, "pairs_bootstrap"),
+        ({"models": MODELS, "scheme": "bootstraps"}, "pairs_bootstrap"),
         ({"models": MODELS, "assign": "cohort"}, "cohorts"),
     ],
 )

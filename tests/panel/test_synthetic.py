@@ -6,18 +6,26 @@ import pytest
 from scipy.optimize import linprog
 
 from syneff.errors import SpecError
-from syneff.panel.synthetic import BOUNDS, VARIABLES, draw_country, synthetic
-from syneff.panel.synthetic_country import CONTROLS
-from syneff.panel.synthetic_technology import CEILING, KAPPA, choose_benchmarks, invert
+from syneff.panel.synthetic import VARIABLES, Options, draw_country, synthetic, technology
+from syneff.panel.synthetic.capital import follow
+from syneff.panel.synthetic.controls import CONTROLS
+from syneff.panel.synthetic.outcome import BOUNDS
+from syneff.panel.synthetic.technology import CEILING, KAPPA, choose_benchmarks, invert
 
 INPUTS = ["labour", "capital", "energy"]
 YEARS = np.arange(2004, 2021)
 SMALL = np.arange(2010, 2018)
+DEFAULT_SEED = 2027
 
 
 @pytest.fixture(scope="module")
 def panel():
     return synthetic()
+
+
+@pytest.fixture(scope="module")
+def country():
+    return draw_country(284, YEARS, seed=DEFAULT_SEED)
 
 
 def solve(cost, equations, equal, inequalities=None, below=None):
@@ -66,7 +74,10 @@ def intensities(columns, bad):
 def test_same_seed_same_panel_and_another_seed_another():
     first, again, other = synthetic(units=40, seed=7), synthetic(units=40, seed=7), synthetic(units=40, seed=8)
     pd.testing.assert_frame_equal(first.to_frame(), again.to_frame(), check_exact=True)
-    assert not np.allclose(first.columns["energy"], other.columns["energy"])
+    pd.testing.assert_frame_equal(first.details["neighbours"], again.details["neighbours"])
+    assert first.truth == again.truth
+    for name in set(first.columns) - {"treat", "rd", "rd_lagged"}:
+        assert not np.allclose(first.columns[name], other.columns[name]), name
 
 
 def test_cohorts_are_those_of_the_paper(panel):
@@ -88,29 +99,10 @@ def test_controls_have_the_moments_of_table_2(panel, shared):
         assert np.unique(values).size == values.size  # nothing is clumped at the ends
 
 
-def test_coefficients_are_those_of_table_3(panel, shared):
-    published = pd.read_csv(shared / "paper" / "published.csv", dtype={"column": str})
-    last = published.query("table == 'table03' and column == '7' and term != 'const'").set_index("term")["estimate"]
-    for term, value in last.items():
-        assert panel.truth.coefficients[term] == value
-
-
-def test_truth_of_the_bins_is_the_mean_effect_of_their_rows(panel):
-    country = draw_country(284, YEARS, seed=2026)
-    event = YEARS - country.adopted[:, None]
-    truth = panel.truth.coefficients
-    for k in range(6):
-        np.testing.assert_allclose(country.effect[event == k], truth[f"event[{k}]"], rtol=1e-12)
-    assert truth["event[6]"] == pytest.approx(country.effect[event >= 6].mean(), rel=1e-12)
-    assert country.effect[event >= 0].mean() == pytest.approx(0.040, rel=1e-12)
-    assert not country.effect[~(event >= 0)].any()
-    assert [truth[f"event[{k}]"] for k in range(-5, 0)] == [0.0] * 5
-
-
-def test_outcome_has_the_published_moments(panel):
-    outcome = draw_country(284, YEARS, seed=2026).outcome
+def test_outcome_has_the_published_moments(country):
+    outcome = country.outcome
     assert outcome.mean() == pytest.approx(0.462, abs=0.002)
-    assert outcome.std() == pytest.approx(0.102, rel=0.05)
+    assert outcome.std() == pytest.approx(0.102, rel=0.06)
     assert (outcome.min(), outcome.max()) == (0.0, 1.0)
     assert not np.isin(outcome, BOUNDS).any()  # no error was cut
 
@@ -121,13 +113,55 @@ def test_levels_are_plausible(panel):
     assert columns["pm25"].max() < 150
     assert 30 < np.median(columns["pm25"]) < 55
     assert 500 < np.median(columns["gdp"]) < 1500
-    for name, low, high in (("labour", 15, 90), ("capital", 1000, 5000), ("energy", 400, 2500), ("co2", 1000, 5000)):
-        assert low < np.median(columns[name]) < high
+    medians = (
+        ("labour", 15, 90),
+        ("capital", 1000, 5000),
+        ("energy", 400, 2500),
+        ("co2", 1000, 5000),
+        ("secondary_share", 35, 55),
+        ("tertiary_share", 35, 55),
+        ("invg", 0.3, 1.5),
+        ("science", 0.5, 2.0),
+        ("coag", 2.0, 4.0),
+    )
+    for name, low, high in medians:
+        assert low < np.median(columns[name]) < high, name
     np.testing.assert_array_less(73.0, panel.traits["lon"])
     np.testing.assert_array_less(panel.traits["lon"], 135.0)
     np.testing.assert_array_less(18.0, panel.traits["lat"])
     np.testing.assert_array_less(panel.traits["lat"], 53.5)
     assert 25 <= np.unique(panel.traits["province"]).size <= 34
+
+
+def test_ranks_and_groups_have_the_sizes_of_the_paper(panel):
+    """N of Table 7, column 5, and of Table 11 over 17 years; sizes are skewed as those of real cities."""
+    ranks, counts = np.unique(panel.traits["rank"].astype(str), return_counts=True)
+    named = dict(zip(ranks, counts, strict=True))
+    assert named["ordinary"] == 4233 / 17
+    assert (named["municipality"], named["sub-provincial"]) == (4, 15)
+    assert panel.traits["key_environment"].sum() == pytest.approx(1456 / 17, abs=1)
+    assert panel.traits["resource"].sum() == 867 / 17
+    assert panel.traits["high_pressure"].sum() == pytest.approx(1615 / 17, rel=0.15)
+    capitals = pd.Series(panel.traits["rank"] != "ordinary").groupby(panel.traits["province"]).sum()
+    assert (capitals >= 1).all()
+    logs = np.log(panel.columns["gdp"].mean(axis=1))
+    assert ((logs - logs.mean()) ** 3).mean() > 0
+
+
+def test_traits_of_selection_go_with_adoption(panel):
+    """Ports, railways, key cities and other pilots are more common among adopters; high rank too."""
+    adopter = np.isfinite(panel.traits["adoption_year"])
+    for name in ("port", "rail1933", "key_environment"):
+        assert panel.traits[name][adopter].mean() > panel.traits[name][~adopter].mean() + 0.1, name
+    for name in ("low_carbon_year", "smart_city_year", "civilised_city_year"):
+        joined = np.isfinite(panel.traits[name])
+        assert joined[adopter].mean() > joined[~adopter].mean() + 0.1, name
+        assert np.isin(panel.traits[name][joined], YEARS).all()
+    market = pd.Series(panel.traits["carbon_market_year"]).groupby(panel.traits["province"]).nunique(dropna=False)
+    assert (market == 1).all()
+    assert (panel.traits["rank"][adopter] != "ordinary").mean() > 2 * (
+        panel.traits["rank"][~adopter] != "ordinary"
+    ).mean()
 
 
 def test_everything_has_a_name_in_two_languages_and_a_unit(panel):
@@ -137,7 +171,7 @@ def test_everything_has_a_name_in_two_languages_and_a_unit(panel):
     assert "Synthetic" in panel.truth.note
 
 
-@pytest.mark.parametrize(("units", "periods"), [(40, (2010, 2017)), (20, (2004, 2008)), (3000, (2004, 2020))])
+@pytest.mark.parametrize(("units", "periods"), [(40, (2010, 2017)), (20, (2004, 2008)), (3000, (2001, 2020))])
 def test_other_sizes_keep_cohorts_inside_the_window(units, periods):
     panel = synthetic(units=units, periods=periods, seed=3)
     adopted = panel.traits["adoption_year"]
@@ -147,17 +181,93 @@ def test_other_sizes_keep_cohorts_inside_the_window(units, periods):
     expected = sum(max(1, round(size * units / 284)) for size in (1, 38, 7, 3, 10, 16))
     assert np.isfinite(adopted).sum() == pytest.approx(expected, abs=1)
     assert len(set(panel.units)) == units
-    assert all(np.isfinite(values).all() for values in panel.columns.values())
-    assert all((panel.columns[name] > 0).all() for name in [*INPUTS, "gdp", "pm25", "co2"])
+    assert_possible(panel)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"effect": 0.1, "noise": 1.5, "spillover": -0.1},
+        {"effect": 0.0, "noise": 0.0, "confounding": 0.1},
+        {"noise": 1.5, "confounding": -0.1, "lights_noise": 1.0, "spillover": 0.1},
+    ],
+)
+def test_options_at_their_ends_make_possible_panels(options, seed):
+    assert_possible(synthetic(units=60, periods=(2004, 2013), seed=seed, **options))
+
+
+def assert_possible(panel):
+    """Assert that everything is finite and positive, patents but not the others perhaps 0, and subsets inside their sets."""
+    for name, values in panel.columns.items():
+        assert np.isfinite(values).all(), name
+        assert (values >= 0).all() if name in ("treat", "invg", "ingrvg", "indivg") else (values > 0).all(), name
+    columns = panel.columns
+    assert (np.maximum(columns["ingrvg"], columns["indivg"]) <= columns["invg"]).all()
+    assert (columns["secondary_share"] + columns["tertiary_share"] < 100).all()
+    assert (columns["province_manufacturing"] < columns["province_industry"]).all()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"units": 12}, "units=12"), ({"periods": (2010, 2012)}, "periods"), ({"seed": -1}, "seed=-1")],
+    [
+        ({"units": 12}, "units=12"),
+        ({"periods": (2010, 2012)}, "periods"),
+        ({"seed": -1}, "seed=-1"),
+        ({"effect": -0.04}, "source.effect=-0.04 is out of range. Allowed: 0 to 0.1."),
+        ({"noise": float("nan")}, "source.noise=nan"),
+        ({"spillover": 1.0}, "source.spillover=1.0"),
+        ({"confounding": 0.5}, "source.confounding=0.5"),
+        ({"lights_noise": -0.1}, "source.lights_noise=-0.1"),
+    ],
 )
-def test_sizes_that_cannot_be_drawn_are_named(options, message):
-    with pytest.raises(SpecError, match=message):
+def test_what_cannot_be_drawn_is_named(options, message):
+    with pytest.raises(SpecError, match=message.replace(".", r"\.")):
         synthetic(**options)
+
+
+def test_a_country_without_possible_capital_is_refused(monkeypatch):
+    """Bounds that no path can keep, in every city and however calm its outcome."""
+    monkeypatch.setattr(technology, "follow", lambda wanted, low, high: np.full(wanted.shape, np.nan))
+    with pytest.raises(SpecError, match="no positive investment"):
+        synthetic(units=20, periods=(2004, 2008))
+
+
+def test_capital_keeps_its_bounds_and_wears_out_no_faster_than_it_can():
+    rng = np.random.default_rng(3)
+    low = rng.lognormal(0.0, 0.5, (200, 12))
+    high = low * rng.lognormal(1.0, 0.4, low.shape).clip(1.0)
+    wanted = low + (high - low) * rng.uniform(-0.5, 1.5, low.shape)
+    path = follow(wanted, low, high)
+    made = np.isfinite(path).all(axis=1)
+    kept = 1 - 0.096 + 0.02
+    # A path exists where no bound from below, worn out since, is above a later bound from above.
+    possible = [
+        all(low[i, s] * kept ** (t - s) <= high[i, t] for t in range(12) for s in range(t + 1)) for i in range(200)
+    ]
+    np.testing.assert_array_equal(made, possible)
+    assert 20 < made.sum() < 180
+    path, low, high = path[made], low[made], high[made]
+    assert (path >= low * (1 - 1e-12)).all()
+    assert (path <= high * (1 + 1e-12)).all()
+    assert (path[:, 1:] >= kept * path[:, :-1] * (1 - 1e-12)).all()
+    rising = np.cumsum(rng.uniform(1.0, 2.0, (5, 12)), axis=1)
+    np.testing.assert_array_equal(follow(rising, low=0.5 * rising, high=2.0 * rising), rising)
+
+
+def test_the_outcome_is_its_equation(country):
+    """Without error, the outcome less controls, mediators, direct effect and spillover is a city's and a year's effect."""
+    quiet = draw_country(60, YEARS, seed=4, options=Options(noise=0.0))
+    columns = quiet.columns
+    rest = quiet.outcome - quiet.effects.direct - quiet.effects.spillover
+    rest -= 0.009 * columns["invg"] + 0.022 * columns["is"] + 0.009 * columns["coag"]
+    rest -= sum(control.effect * columns[name] for name, control in CONTROLS.items())
+    given = (quiet.outcome == 0) | (quiet.outcome > 0.9)  # the three city-years whose outcome is set
+    whole = rest[~(given | np.isin(quiet.outcome, BOUNDS)).any(axis=1)]
+    assert len(whole) >= 55
+    left = whole - whole.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(left, np.broadcast_to(left[0], left.shape), atol=1e-12)
+    assert (country.outcome - country.technology).std() > 0.05  # by default there is an error
 
 
 @pytest.mark.parametrize("bad", ["pm25", "co2"])
@@ -177,7 +287,7 @@ def test_linear_programs_of_the_small_panel_give_the_outcome_s_scores(bad):
 
 def test_scores_from_linear_programs_make_the_outcome(panel):
     """On the default panel, a sample of rows: eq. (2) of HiGHS's scores is the outcome."""
-    outcome = draw_country(284, YEARS, seed=2026).outcome.ravel()
+    outcome = draw_country(284, YEARS, seed=DEFAULT_SEED).outcome.ravel()
     best, worst = int(outcome.argmax()), int(outcome.argmin())
     rows = [*np.random.default_rng(0).choice(outcome.size, 12, replace=False), int(outcome.argsort()[-2])]
     scaled = []
@@ -193,13 +303,16 @@ def test_scores_from_linear_programs_make_the_outcome(panel):
 def test_any_outcome_can_be_inverted():
     """Outcomes spread over (0, 0.92], far wider than the panel's: closed forms still give them back."""
     rng = np.random.default_rng(11)
-    wanted, gdp = rng.uniform(0.01, 0.92, (60, 6)), rng.lognormal(7, 1, (60, 6))
+    wanted = np.clip(rng.uniform(0.01, 0.92, (60, 1)) + 0.01 * rng.standard_normal((60, 6)), 0.01, 0.92)
+    gdp = rng.lognormal(7, 1, (60, 1)) * 1.05 ** np.arange(6)
     treat = np.zeros((60, 6))
     treat[:10, 3:] = 1.0
     bads = {"pm25": rng.lognormal(3.7, 0.4, (60, 6)), "co2": gdp * rng.lognormal(1, 0.5, (60, 6))}
     benchmarks = choose_benchmarks(wanted, treat)
-    inversion = invert(wanted, gdp, bads, rng.uniform(-1, 1, (60, 6, 3)), benchmarks=benchmarks)
+    inversion = invert(wanted, gdp, bads, rng.uniform(-1, 1, 60), benchmarks=benchmarks)
     columns = {**inversion.columns, "gdp": gdp}
+    capital = columns["capital"]
+    assert (capital[:, 1:] > (1 - 0.096) * capital[:, :-1]).all()
     scaled = []
     for bad in bads:
         ratios = intensities(columns, bad)

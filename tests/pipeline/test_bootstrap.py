@@ -137,3 +137,14 @@ def test_steps_that_did_not_make_the_outcome_are_refused():
 def test_options_are_checked(options, said):
     with pytest.raises(SpecError, match=said):
         PipelineBootstrap(MODEL, MEASURE, **options)
+
+
+def test_smoothed_draws_move_the_frontier_and_keep_every_city():
+    panel = measured(raw(), MEASURE)
+    found = PipelineBootstrap(MODEL, MEASURE, draws=4, scheme="smoothed").estimate(panel, seed=4, name="p")
+    frame = found.frame().set_index("term")
+    assert {"basic:treat", "naive_percentile:treat"} <= set(frame.index)
+    again = PipelineBootstrap(MODEL, MEASURE, draws=2, scheme="smoothed").estimate(panel, seed=4, name="p")
+    np.testing.assert_array_equal(np.asarray(found.draws.coef)[:2], np.asarray(again.draws.coef))
+    with pytest.raises(SpecError, match="no step measures any"):
+        PipelineBootstrap(MODEL, {"cut": partial(winsorise, columns=["syeff"])}, scheme="smoothed").estimate(panel)

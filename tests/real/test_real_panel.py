@@ -142,3 +142,20 @@ def test_always_treated_cities_can_be_left_out(outputs, shared):
     assert done.returncode == 0, done.stderr
     dropped = pd.read_parquet(outputs.parent / "dropped" / "low_carbon_1" / "tidy.parquet").set_index("term")
     assert int(dropped["n_units"].iloc[0]) == 292 - 72
+
+
+def test_the_multiverse_and_the_whole_pipeline_resampled(tmp_path, shared):
+    """6,144 specifications, the default being run (b)'s; 20 draws of the pipeline, beside the interval of the same draws."""
+    done = command(tmp_path, shared, "experiment=carbon_multiverse", "estimator.draws=3")
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "outputs/carbon_multiverse/carbon_multiverse/detail.specifications.parquet")
+    assert len(rows) == 6144
+    assert np.isfinite(rows["estimate"]).all()
+    assert rows.loc[rows["effects"] == "city and year", "nobs"].max() == 291 * 17
+    done = command(tmp_path, shared, "experiment=carbon_pipeline", "draws=20")
+    assert done.returncode == 0, done.stderr
+    found = tidy(tmp_path / "outputs/carbon_pipeline", "carbon_pipeline")
+    assert {"percentile:treat", "bca:treat", "naive_percentile:treat"} <= set(found.index)
+    influence = pd.read_parquet(tmp_path / "outputs/carbon_pipeline/carbon_pipeline/detail.influence.parquet")
+    assert len(influence) == 291
+    assert influence["cluster"].iloc[0] == "440300 深圳市"

@@ -159,7 +159,7 @@ def _measure(
     stage, cap = empty_stage(*data.shape), np.empty(data.shape[0])
     for kept, rows, own in zero_patterns(values, groups, slice(m, m + s)):
         part = _keep(model, kept)
-        found = _two_stages(values[:, kept], own, part, super_efficiency=super_efficiency, solver=solver)
+        found = two_stages(values[:, kept], own, part, super_efficiency=super_efficiency, solver=solver)
         stage = write(stage, rows, take(widen(found, kept, data.shape[1]), rows))
         cap[rows] = _cap(part)
     return replace(stage, slacks=stage.slacks * center, prices=stage.prices / center), cap
@@ -175,8 +175,20 @@ def _keep(model: Model, kept: np.ndarray) -> Model:
     return _scaled(replace(model, weights=(weights[0], weights[1], weights[2])))
 
 
-def _two_stages(values: np.ndarray, groups: Groups, model: Model, *, super_efficiency: bool, solver: str) -> Stage:
-    """Run SBM, then the super-efficiency programme of the units that need it."""
+def two_stages(values: np.ndarray, groups: Groups, model: Model, *, super_efficiency: bool, solver: str) -> Stage:
+    """Run SBM, then the super-efficiency programme of the units that need it.
+
+    Parameters
+    ----------
+    values
+        ``[dmu data]``, of order 1, in the order of `program_data`.
+    groups
+        Pairs of the row numbers to evaluate and those of their reference set.
+    model
+        That of the first stage.
+    super_efficiency, solver
+        See `slacks_based`.
+    """
     stage = run_stage(values, groups, np.ones(values.shape[0], dtype=bool), model, solver=solver)
     again = (stage.score >= EFFICIENT) | (stage.status == Status.INFEASIBLE)
     if not super_efficiency or not again.any():

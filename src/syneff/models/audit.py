@@ -1,9 +1,10 @@
-"""Fixed effects estimated again by pyfixest, a program that we did not write.
+"""Fixed effects, and 2SLS with one endogenous variable, estimated again by pyfixest, a program that we did not write.
 
-It is given the rows of the panel as they are, so it leaves out missing values, singletons and collinear regressors by itself.
-Two things are mended in its standard errors, and said so: pyfixest 0.60 pairs effects with their names through a set, so the
-``K`` that it counts depends on the process's hash seed; and it does not know every small-sample rule. Its own ``K`` is read
-from it and replaced by the one of the rule, counted here on the rows that it used.
+An event study is such a regression on dummies of event time; of a resampling scheme or a family the fits inside are audited,
+not the draws. pyfixest is given the rows of the panel as they are, so it leaves out missing values, singletons and collinear
+regressors by itself. Two things are mended in its standard errors, and said so: pyfixest 0.60 pairs effects with their names
+through a set, so the ``K`` that it counts depends on the process's hash seed; and it does not know every small-sample rule. Its
+own ``K`` is read from it and replaced by the one of the rule, counted here on the rows that it used.
 
 It cannot do the covariances that adjust for leverage with absorbed effects, clustering in three ways, White's covariance for an
 intersection, dependence by distance, and the mending of a covariance that is not positive semi-definite: the audit then says so
@@ -11,17 +12,22 @@ in one word.
 """
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from syneff.models.base import Audit, Estimate, Spec
+from syneff.models.base import Audit, Estimate, Estimator, Spec
 from syneff.panel.panel import Panel
+from syneff.typing import HostUnitPeriod
 
 DEMEANED_TO = 1e-12
 """Tolerance of its alternating projections, which leaves about 1e-10 of the solution."""
+INSIDE = "the fit inside, not its draws"
+NUMBERS = ("coef", "std_error", "other_coef", "other_std_error")
 # Rule -> (whether pyfixest's K counts, which K, whether G/(G-1) counts).
 RULES = {
     "reghdfe": (True, "nonnested", True),
@@ -34,7 +40,14 @@ RULES = {
 }
 
 
-def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate) -> Audit:
+def audit_fixed_effects(
+    panel: Panel,
+    spec: Spec,
+    estimate: Estimate,
+    regressors: Mapping[str, HostUnitPeriod] | None = None,
+    *,
+    instrumented: bool = False,
+) -> Audit:
     """Estimate a specification with pyfixest and put it beside an estimate.
 
     Parameters
@@ -45,22 +58,27 @@ def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate) -> Audit:
         The specification.
     estimate
         Ours.
+    regressors
+        ``[unit period]`` by name, where they are not the columns that the specification names.
+    instrumented
+        Whether the treatment is instrumented by the specification's instruments (2SLS).
     """
     if word := _cannot(spec):
         return Audit(remark=word)
-    frame = _frame(panel, spec)
+    columns = {name: panel.column(name) for name in spec.regressors} if regressors is None else regressors
+    frame = _frame(panel, spec, columns)
     try:
-        fit = _feols(frame, spec, estimate)
+        fit = _feols(frame, spec, estimate, instrumented=instrumented)
     except Exception as error:  # An outside program may fail in any way; the cell's own result stands.
         return Audit(remark=f"failed ({type(error).__name__}: {error})")
     parameters = _parameters(fit, spec)
     factor, remark = _mend(fit, spec, parameters)
     if float(estimate.stats.get("negative_eigenvalues", 0.0)) > 0:
         return Audit(remark="indefinite")
-    names = {f"x{number}": name for number, name in enumerate(spec.regressors)} | {"Intercept": "constant"}
+    names = {f"x{number}": name for number, name in enumerate(columns)} | {"Intercept": "constant"}
     theirs = pd.DataFrame({"coef": fit.coef(), "error": fit.se() * np.sqrt(factor)}).rename(index=names)
     ours = pd.DataFrame({"coef": estimate.coef, "error": estimate.std_error}, index=list(estimate.names)).dropna()
-    terms = [name for name in estimate.names if name in spec.regressors or name in theirs.index]
+    terms = [name for name in estimate.names if name in columns or name in theirs.index]
     ours, theirs = ours.reindex(terms), theirs.reindex(terms)
     both = ours["coef"].notna() | theirs["coef"].notna()
     return Audit(
@@ -76,6 +94,49 @@ def audit_fixed_effects(panel: Panel, spec: Spec, estimate: Estimate) -> Audit:
     )
 
 
+def audit_inside(model: Estimator, panel: Panel) -> Audit | None:
+    """Audit the fit that a scheme draws around.
+
+    Parameters
+    ----------
+    model
+        The estimator inside.
+    panel
+        The data.
+
+    Returns
+    -------
+    Audit or None
+        With the remark that draws are not part of it; None where no program does what the model does.
+    """
+    found = model.audit(panel, model.estimate(panel))
+    if found is None or not found.program:
+        return found
+    return replace(found, remark="; ".join(filter(None, (INSIDE, found.remark))))
+
+
+def join_audits(audits: Mapping[str, Audit]) -> Audit:
+    """Put the audits of several fits into one, terms after the names of fits; what cannot be done for one is said for all.
+
+    Parameters
+    ----------
+    audits
+        By the name of the fit.
+    """
+    for name, audit in audits.items():
+        if not audit.program:
+            return Audit(remark=f"{name}: {audit.remark}")
+    each = list(audits.values())
+    return Audit(
+        program=each[0].program,
+        terms=tuple(f"{name}:{term}" for name, audit in audits.items() for term in audit.terms),
+        **{field: tuple(value for audit in each for value in getattr(audit, field)) for field in NUMBERS},
+        rows=sum(audit.rows for audit in each),
+        other_rows=sum(audit.other_rows for audit in each),
+        remark="; ".join(dict.fromkeys(audit.remark for audit in each if audit.remark)),
+    )
+
+
 def _cannot(spec: Spec) -> str:
     """Name in one word what pyfixest lacks; empty if it lacks nothing."""
     if spec.covariance not in ("iid", "HC1", "CR0", "CR1", "driscoll_kraay"):
@@ -85,11 +146,12 @@ def _cannot(spec: Spec) -> str:
     return str(spec.multiway) if spec.multiway == "white" else ""
 
 
-def _frame(panel: Panel, spec: Spec) -> pd.DataFrame:
+def _frame(panel: Panel, spec: Spec, regressors: Mapping[str, HostUnitPeriod]) -> pd.DataFrame:
     """Return the rows of the sample under names that a formula can hold."""
     unit, period = np.indices(panel.shape)
     columns = {"y": panel.column(spec.outcome), "unit": unit, "period": period, "w": panel.weights}
-    columns |= {f"x{number}": panel.column(name) for number, name in enumerate(spec.regressors)}
+    columns |= {f"x{number}": values for number, values in enumerate(regressors.values())}
+    columns |= {f"z{number}": panel.column(name) for number, name in enumerate(spec.instruments)}
     for number, name in enumerate(spec.cluster_names if spec.clustered else ()):
         if name in ("unit", "period"):
             columns[f"c{number}"] = columns[name]
@@ -99,11 +161,19 @@ def _frame(panel: Panel, spec: Spec) -> pd.DataFrame:
     return pd.DataFrame({name: values[panel.sample] for name, values in columns.items()})
 
 
-def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate) -> Any:
+def _formula(frame: pd.DataFrame, spec: Spec, *, instrumented: bool) -> str:
+    effects = f" | {' + '.join(spec.effects)}" if spec.effects else ""
+    regressors = [name for name in map(str, frame) if name.startswith("x")]
+    if not instrumented:
+        return f"y ~ {' + '.join(regressors)}{effects}"
+    instruments = " + ".join(f"z{number}" for number in range(len(spec.instruments)))
+    return f"y ~ {' + '.join(regressors[1:]) or '1'}{effects} | x0 ~ {instruments}"
+
+
+def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate, *, instrumented: bool) -> Any:
     import pyfixest
 
     counts, which, groups = _rule(spec)
-    effects = f" | {' + '.join(spec.effects)}" if spec.effects else ""
     options: dict[str, Any] = {"vcov": {"iid": "iid", "HC1": "hetero"}.get(str(spec.covariance))}
     if spec.clustered:
         options["vcov"] = {"CRV1": " + ".join(f"c{number}" for number in range(len(spec.cluster_names)))}
@@ -114,7 +184,7 @@ def _feols(frame: pd.DataFrame, spec: Spec, estimate: Estimate) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pyfixest.feols(
-            f"y ~ {' + '.join(f'x{number}' for number in range(len(spec.regressors)))}{effects}",
+            _formula(frame, spec, instrumented=instrumented),
             frame,
             weights=None if (frame["w"] == 1).all() else "w",
             ssc=pyfixest.ssc(k_adj=counts, k_fixef=which, G_adj=groups, G_df=spec.multiway or "min"),

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -86,6 +86,8 @@ class Estimator(ABC):
     """What every estimator can do; `design` and `fit` are enough for the rest."""
 
     spec: Spec
+    linear: ClassVar[bool] = True
+    """Whether coefficients are linear in the outcome, so that tests by draws can be inverted to intervals."""
 
     @abstractmethod
     def design(self, panel: Panel) -> Design:

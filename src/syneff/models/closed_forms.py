@@ -21,6 +21,24 @@ def clusters_hold_units(spec: Spec, design: Design) -> bool:
     return not spec.clustered or "unit" in design.ways[0].whole
 
 
+def counts_of(design: Design, absorbed: Absorption, regressors: Float[Array, ""]) -> Counts:
+    """Count what the small-sample rules count.
+
+    Parameters
+    ----------
+    design, absorbed
+        The arrays, and their effects.
+    regressors
+        Regressors that were kept.
+    """
+    inside = design.weights > 0
+    clusters = jnp.stack([way.occupied(design.weights) for way in design.ways]).min()
+    levels = {"unit": absorbed.n_units, "period": absorbed.n_periods}
+    nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros(()))
+    nested = nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0))
+    return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
+
+
 def fit_status(kept: Bool[Array, "*batch k"], counts: Counts, clustered: bool) -> Array:
     """Return the status of each fit."""
     short = (counts.rows <= counts.parameters) | (clustered & (counts.clusters < 2))
@@ -32,7 +50,7 @@ def fit_status(kept: Bool[Array, "*batch k"], counts: Counts, clustered: bool) -
 def of_paths(spec: Spec, design: Design, fits: DrawnFits, absorbed: Absorption, counts: Counts) -> Estimate:
     """Return the estimate of the treatment under each assignment of paths."""
     if spec.clustered:
-        sums = _unit_cluster_sums(fits.scores[:, :, None], design)[:, :, 0]
+        sums = _unit_cluster_sums(fits.scores, design)
         variance = (sums**2).sum(1) * _factor(spec, counts) / fits.norm**2
     else:
         variance = fits.squares / (counts.rows - counts.parameters) / fits.norm
@@ -110,10 +128,10 @@ def of_weights(
     else:
         if spec.clustered:
             held = drawn if copies else jnp.ones_like(drawn)
-            scores = unit_scores(moments, fits) if copies else unit_scores(moments, fits) * drawn[:, :, None]
+            scores = unit_scores(moments, fits) if copies else unit_scores(moments, fits) * drawn[:, None, :]
             sums = _unit_cluster_sums(scores, design)
             times = _cluster_copies(held, design)
-            meat = jnp.einsum("dgk,dgl->dkl", sums * times[:, :, None], sums)
+            meat = jnp.einsum("dkg,dlg->dkl", sums * times[:, None, :], sums)
             meat = meat * _factor(spec, counts)[:, None, None]
         else:
             scores = row_scores(moments, fits)
@@ -139,12 +157,11 @@ def _weighted_counts(
     )
 
 
-def _unit_cluster_sums(scores: Float[Array, "draw unit k"], design: Design) -> Float[Array, "draw cluster k"]:
+def _unit_cluster_sums(scores: Float[Array, "*draw unit"], design: Design) -> Float[Array, "*draw cluster"]:
     """Sum the scores of units within clusters; with as many clusters as units there is nothing to add up."""
     if design.n_clusters == design.weights.shape[0]:
         return scores
-    member = (design.cluster[:, 0, None] == jnp.arange(design.n_clusters)[None, :]).astype(float)
-    return jnp.einsum("dik,ig->dgk", scores, member)
+    return scores @ (design.cluster[:, 0, None] == jnp.arange(design.n_clusters)[None, :]).astype(float)
 
 
 def _cluster_copies(number: Float[Array, "draw unit"], design: Design) -> Float[Array, "draw cluster"]:

@@ -31,6 +31,8 @@ from syneff.numerics.least_squares import Absorption
 from syneff.numerics.leverage import Adjusted, adjust_clusters, dummy_basis, free_power, leverage, regressor_basis
 from syneff.typing import Array, Float, UnitPeriod, UnitPeriodK
 
+CANCELLED = 1e-20
+"""Size of a clustered variance, relative to that of independent rows, under which it is the rounding error of zero."""
 CLOSED_FORMS = ("CR0", "CR1", "HC1", "iid")
 """Covariances that need residuals and influence alone: batch verbs can have them in closed form."""
 
@@ -123,7 +125,11 @@ def _by_cluster(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Uncerta
     if len(design.ways) > 1:
         return _mended(_multiway(spec, design, fit, counts), dof, fit)
     meat = clustered(fit.influence, fit.residuals, design.cluster, design.n_clusters)
-    return Uncertainty(meat * small_sample_factor(spec.rule, counts), dof, {})
+    # Sums of rounding size, as of two clusters beside two-way effects, would be machine zeros with stars.
+    gross = jnp.einsum("itk,it->k", fit.influence**2, fit.residuals**2)
+    lost = jnp.diagonal(meat) < CANCELLED * gross
+    cov = jnp.where(lost[:, None] | lost[None, :], jnp.nan, meat * small_sample_factor(spec.rule, counts))
+    return Uncertainty(cov, dof, {})
 
 
 def _multiway(spec: Spec, design: Design, fit: Fit, counts: Counts) -> Float[Array, "term term"]:

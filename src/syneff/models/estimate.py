@@ -70,6 +70,7 @@ class Status(IntEnum):
     OK = 0
     COLLINEAR = 1
     NO_DEGREES_OF_FREEDOM = 2
+    AT_BOUND = 3
 
 
 @partial(
@@ -152,6 +153,7 @@ class Estimate:
             dof=cut(self.dof),
             stats={name: cut(value) for name, value in self.stats.items()},
             names=names,
+            outcome=self.outcome if isinstance(self.outcome, str) else tuple(self.outcome[each] for each in place),
         )
 
     def frame(self, confidence: float = 0.95) -> pd.DataFrame:
@@ -222,7 +224,7 @@ class Estimate:
                 "p_value": _spread(test.pvalue, count),
                 "conf_low": _spread(test.low, count),
                 "conf_high": _spread(test.high, count),
-                **{name: size[:count] for name, size in self._sizes.items()},
+                **{name: size if each else size.max(keepdims=True) for name, size in self._sizes.items()},
                 "dof": _spread(test.dof, count),
             }
         )

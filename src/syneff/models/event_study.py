@@ -18,7 +18,8 @@ import numpy as np
 from jax.scipy.special import betainc
 
 from syneff.errors import SpecError
-from syneff.models.base import Design, Estimate, Estimator, Spec, Test
+from syneff.models.audit import audit_fixed_effects
+from syneff.models.base import Audit, Design, Estimate, Estimator, Spec, Test
 from syneff.models.design import build_design, sample_of, treatment_path
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Panel
@@ -90,6 +91,13 @@ class EventStudy(Estimator):
                 f"{early.size} units are treated from the first period on, so their event time is a lower bound: {names}",
             )
         return said
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Estimate with pyfixest on explicit dummies of event time; see `syneff.models.audit`."""
+        dummies = event_dummies(treatment_path(panel, self.spec), jnp.asarray(panel.weights), self.window, self.bins)
+        named = {f"event[{bin}]": np.asarray(dummies[:, :, place]) for place, bin in enumerate(self.bins)}
+        controls = {name: panel.column(name) for name in self.spec.controls}
+        return audit_fixed_effects(panel, self.spec, estimate, {**named, **controls})
 
     def with_treatment(self, design: Design, treatment: UnitPeriod) -> Design:
         """Return the design with the event dummies of another treatment path ``[unit period]``."""

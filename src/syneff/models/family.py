@@ -1,8 +1,9 @@
 """A family of regressions: many outcomes, control sets and samples at once, with p-values adjusted for their number.
 
 All members are fitted in one compiled call, and a draw of the resampling scheme is drawn once for all of them: the placebo
-assignment or the bootstrap sample of draw *d* is the same in every member, so the dependence between their t statistics is kept
-and the adjustments can use it. The tidy frame has a row a member (term ``<member>:<treatment>``) and one a member and test:
+assignment, the bootstrap sample or the signs of the clusters of draw *d* are the same in every member, so the dependence
+between their t statistics is kept and the adjustments can use it. The tidy frame has a row a member (term
+``<member>:<treatment>``) and one a member and test:
 
 ======================  ============================================================================================
 test                    p-value
@@ -13,34 +14,28 @@ test                    p-value
 ``westfall_young``      adjusted by the smallest p-value of each draw, stepping down
 ======================  ============================================================================================
 
-Placebo draws are drawn under the null and stand as they are, ``b* / s*``; those of the pairs bootstrap are centred at the
-estimate, ``(b* - b) / s*``. See `syneff.numerics.multiple_testing` for the procedures and their sources.
+Draws of the placebo and of the wild cluster bootstrap are drawn under the null and stand as they are, ``b* / s*``; those of
+the pairs and Bayesian bootstraps are centred at the estimate, ``(b* - b) / s*``. See `syneff.numerics.multiple_testing` for
+the procedures and their sources.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.errors import SpecError, one_of
-from syneff.models.base import Design, Estimate, Status, Test
-from syneff.models.design import treatment_path
-from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling.assignment import ASSIGN, Assignment, adoption_paths, assign, assignment, sample_cohorts
-from syneff.models.resampling.bootstrap import draw_copies
-from syneff.models.resampling.draws import check_draws, draw_chunk, resampled_clusters, run_draws
-from syneff.models.resampling.placebo import check_assignment, strata_codes
-from syneff.models.stacking import Member, Models, Samples, fit_members, members_of, named, stack
+from syneff.errors import one_of
+from syneff.models.audit import audit_fixed_effects, join_audits
+from syneff.models.base import Audit, Estimate, Status, Test
+from syneff.models.joint_draws import BOOTSTRAPS, SCHEMES, diagonal, joint_draws
+from syneff.models.resampling.assignment import ASSIGN
+from syneff.models.resampling.draws import check_draws, draw_chunk, few_draws, run_draws
+from syneff.models.stacking import Member, Models, Samples, fit_members, members_of, named
 from syneff.numerics.multiple_testing import complete_draws, holm, rank_pvalues, romano_wolf, westfall_young
 from syneff.panel.panel import Panel
-from syneff.runtime import draw_keys, key_for, require_float64
-from syneff.typing import Array, Int
-
-SCHEMES = ("placebo", "pairs_bootstrap")
+from syneff.runtime import key_for, require_float64
+from syneff.typing import Array
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,8 @@ class Family:
         Steps by name, each of which chooses or weights rows (`syneff.panel.samples.where`); None is the whole panel. Every
         model is fitted on every sample. Without any, on the whole panel.
     scheme
-        "placebo", "pairs_bootstrap", or None for Holm's adjustment alone.
+        "placebo", "pairs_bootstrap", "bayesian_bootstrap", "wild_cluster" (signs by cluster, each member's null imposed), or
+        None for Holm's adjustment alone.
     draws
         Number of joint draws.
     assign, strata
@@ -120,14 +116,20 @@ class Family:
         estimate = replace(estimate, tests=(_test("holm", estimate, holm(pvalues)),))
         if self.scheme is None:
             return estimate
-        model, designs = stack(members)
-        prepare = _prepare_placebo if self.scheme == "placebo" else _prepare_pairs
-        step, source, said = prepare(self, model, members, panel)
+        draw = joint_draws(self.scheme, members, panel, estimate, assign=self.assign, strata=self.strata)
         chunk = self.chunk or max(1, draw_chunk() // len(members))
-        found = run_draws(step, (designs, source, key_for(seed, name)), self.draws, chunk=chunk, of="joint draws")
-        # Placebo treatments have no effect; bootstrap samples have that of the estimate.
-        centre = estimate.coef if self.scheme == "pairs_bootstrap" else jnp.zeros_like(estimate.coef)
-        return _adjusted(replace(estimate, notes=(*estimate.notes, *said)), found, centre)
+        found = run_draws(draw.step, (draw.source, key_for(seed, name)), self.draws, chunk=chunk, of="joint draws")
+        # Bootstrap samples have the effect of the estimate; placebo treatments and outcomes made under the null have none.
+        centre = estimate.coef if self.scheme in BOOTSTRAPS else jnp.zeros_like(estimate.coef)
+        return _adjusted(replace(estimate, notes=(*estimate.notes, *draw.notes, *few_draws(self.draws))), found, centre)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit of every member; see `syneff.models.audit`."""
+        members = members_of(self.models, self.samples, panel)
+        audits = {}
+        for member, fit in zip(members, fit_members(members), strict=True):
+            audits[member.name] = audit_fixed_effects(member.panel, member.model.spec, fit)
+        return join_audits(audits)
 
 
 def _treatments(members: Sequence[Member], fits: Sequence[Estimate]) -> Estimate:
@@ -139,7 +141,7 @@ def _treatments(members: Sequence[Member], fits: Sequence[Estimate]) -> Estimate
     statuses = [int(fit.status) for fit in fits]
     return Estimate(
         coef=side_by_side([fit.coef[0] for fit in fits]),
-        cov=_diagonal(side_by_side([fit.cov[0, 0] for fit in fits])),
+        cov=diagonal(side_by_side([fit.cov[0, 0] for fit in fits])),
         nobs=side_by_side([fit.nobs for fit in fits]),
         n_units=side_by_side([fit.n_units for fit in fits]),
         n_periods=side_by_side([fit.n_periods for fit in fits]),
@@ -149,81 +151,6 @@ def _treatments(members: Sequence[Member], fits: Sequence[Estimate]) -> Estimate
         names=tuple(member.term for member in members),
         outcome=tuple(member.model.spec.outcome for member in members),
         notes=tuple(f"{member.name}: {note}" for member, fit in zip(members, fits, strict=True) for note in fit.notes),
-    )
-
-
-def _diagonal(variances: Array) -> Array:
-    """Return matrices of variances; covariances between fits are not estimated."""
-    same = jnp.eye(variances.shape[-1], dtype=bool)
-    return jnp.where(same, variances[..., None, :], jnp.nan)
-
-
-Prepared = tuple[Any, Any, tuple[str, ...]]
-"""The compiled step, what it draws from, and notes."""
-
-
-def _prepare_placebo(
-    family: Family, model: FixedEffects, members: Sequence[Member], panel: Panel
-) -> tuple[Any, Assignment, tuple[str, ...]]:
-    spec, weights = members[0].model.spec, _union(members)
-    path = treatment_path(panel, spec)
-    for member in members:
-        inside = member.design.weights > 0
-        if (
-            member.model.spec.treatment != spec.treatment
-            or (inside & (member.design.regressors[:, :, 0] != path)).any()
-        ):
-            raise SpecError(
-                f"Family: the treatment of {member.name!r} is not that of {members[0].name!r}, so one assignment cannot "
-                "serve both. Use scheme=pairs_bootstrap, or one family a treatment."
-            )
-    strata, said = strata_codes(panel, family.strata, np.any(weights > 0, axis=1))
-    source = assignment(sample_cohorts(path, jnp.asarray(weights)), weights, strata, family.assign)
-    check_assignment(panel, source, family.assign)
-    return partial(_placebo, model, family.assign), source, said
-
-
-def _prepare_pairs(family: Family, model: FixedEffects, members: Sequence[Member], panel: Panel) -> Prepared:
-    union = replace(members[0].design, weights=jnp.asarray(_union(members)))
-    clusters = resampled_clusters("Family", panel, union, members[0].model.spec)
-    return partial(_pairs, model, len(clusters.names)), jnp.asarray(clusters.codes), clusters.notes
-
-
-def _union(members: Sequence[Member]) -> np.ndarray:
-    """Return 1 where a row is in any sample ``[unit period]``."""
-    return np.asarray(np.any([member.design.weights > 0 for member in members], axis=0), dtype=float)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _placebo(
-    model: FixedEffects, rule: str, common: tuple[Design, Assignment, Any], numbers: Int[Array, " draw"]
-) -> Estimate:
-    designs, source, key = common
-    drawn = jax.vmap(lambda each: assign(each, source, rule))(draw_keys(key, numbers))
-    paths = adoption_paths(designs.weights.shape[2])
-    return _by_draw(jax.vmap(lambda design: model.fit_paths(design, paths, drawn))(designs))
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _pairs(
-    model: FixedEffects, count: int, common: tuple[Design, Array, Any], numbers: Int[Array, " draw"]
-) -> Estimate:
-    designs, codes, key = common
-    copies = jax.vmap(partial(draw_copies, count=count))(draw_keys(key, numbers))[:, codes]
-    return _by_draw(jax.vmap(lambda design: model.fit_copies(design, copies))(designs))
-
-
-def _by_draw(fitted: Estimate) -> Estimate:
-    """Return the treatments of all members as terms of each draw, from fits ``[member draw]``."""
-    sizes = {name: getattr(fitted, name).T for name in ("nobs", "n_units", "n_periods")}
-    return Estimate(
-        coef=fitted.coef[:, :, 0].T,
-        dof=fitted.term_dof[:, :, 0].T,
-        cov=_diagonal(fitted.cov[:, :, 0, 0].T),
-        stats={},
-        status=fitted.status.max(0),
-        names=(),
-        **sizes,
     )
 
 

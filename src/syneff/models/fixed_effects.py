@@ -25,6 +25,7 @@ name                    what
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from syneff.models import closed_forms
 from syneff.models.audit import audit_fixed_effects
@@ -35,7 +36,6 @@ from syneff.numerics import partialled
 from syneff.numerics.covariance import Counts
 from syneff.numerics.least_squares import (
     Absorption,
-    LeastSquares,
     absorb,
     absorption,
     centred_squares,
@@ -43,6 +43,7 @@ from syneff.numerics.least_squares import (
     period_effect_weights,
 )
 from syneff.numerics.treatment_paths import fit_paths, path_tables
+from syneff.numerics.unbalanced_paths import fit_unbalanced, unbalanced_tables
 from syneff.numerics.unit_weights import fit_weights, unit_moments
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Draws, Float, Int, UnitPeriod, UnitPeriodK
@@ -70,11 +71,10 @@ class FixedEffects(Estimator):
         outcome = absorb(design.outcome[:, :, None], absorbed)[:, :, 0]
         regressors = absorb(design.regressors, absorbed)
         fit = least_squares(outcome, regressors, design.weights, _size(design))
-        counts = self._counts(design, absorbed, fit.kept.sum().astype(float))
-        constants = {"constant": design.weights / design.weights.sum()}
-        if self.spec.effects == ("unit", "period"):
-            constants["constant[xtreg]"] = period_effect_weights(absorbed)
-        coef, influence = _with_constants(design, regressors, fit, list(constants.values()))
+        counts = closed_forms.counts_of(design, absorbed, fit.kept.sum().astype(float))
+        constants = constants_of(design.weights, absorbed)
+        slopes = jnp.einsum("kl,itl->itk", fit.inverse, regressors * design.weights[:, :, None])
+        coef, influence = with_constants(design, fit.coef, slopes, list(constants.values()))
         kept = jnp.concatenate([fit.kept, jnp.ones(len(constants), bool)])
         status = closed_forms.fit_status(kept, counts, self.spec.clustered)
         uncertain = uncertainty(
@@ -89,7 +89,7 @@ class FixedEffects(Estimator):
             n_units=absorbed.n_units,
             n_periods=absorbed.n_periods,
             dof=uncertain.dof,
-            stats=_r2(design, outcome, fit.residuals, absorbed, counts) | uncertain.stats,
+            stats=goodness_of_fit(design, outcome, fit.residuals, absorbed, counts) | uncertain.stats,
             status=status,
             names=(*design.names, *constants),
             outcome=self.spec.outcome,
@@ -119,17 +119,22 @@ class FixedEffects(Estimator):
     def fit_paths(
         self, design: Design, paths: Float[Array, "path period"], assigned: Int[Array, "draw unit"]
     ) -> Estimate:
-        """Estimate the treatment's coefficient under each assignment of paths; on a balanced panel by gathering.
+        """Estimate the treatment's coefficient under each assignment of paths; with two-way effects by gathering.
 
-        See `syneff.numerics.treatment_paths` for the algebra, and `fit_treatments` for what is returned.
+        See `syneff.numerics.treatment_paths` for the algebra of balanced panels, `syneff.numerics.unbalanced_paths` for that
+        of others, and `fit_treatments` for what is returned.
         """
-        tabled = design.balanced and self.spec.effects == ("unit", "period") and self.spec.covariance != "HC1"
+        tabled = self.spec.effects == ("unit", "period") and self.spec.covariance != "HC1"
         if not (tabled and has_closed_form(self.spec) and closed_forms.clusters_hold_units(self.spec, design)):
             return super().fit_paths(design, paths, assigned)
         rest, counts = self._partial_out_controls(design)
         fit = rest.outcome_fit
-        tables = path_tables(fit.residuals, rest.controls, fit.inverse, design.weights, paths)
-        return closed_forms.of_paths(self.spec, design, fit_paths(tables, assigned), rest.absorbed, counts)
+        if design.balanced:
+            fits = fit_paths(path_tables(fit.residuals, rest.controls, fit.inverse, design.weights, paths), assigned)
+        else:
+            tables = unbalanced_tables(fit.residuals, rest.controls, fit.inverse, rest.absorbed, paths)
+            fits = fit_unbalanced(tables, assigned)
+        return closed_forms.of_paths(self.spec, design, fits, rest.absorbed, counts)
 
     def fit_weights(self, design: Design, weights: Float[Array, "draw unit"]) -> Estimate:
         """Estimate all regressors under each vector of unit weights ``[draw unit]``.
@@ -152,7 +157,7 @@ class FixedEffects(Estimator):
             return super().fit_outcomes(design, outcomes)
         absorbed = absorption(design.weights, self.spec.effects)
         rest = partialled.partial_out(design.outcome, design.regressors, absorbed)
-        counts = self._counts(design, absorbed, rest.outcome_fit.kept.sum().astype(float))
+        counts = closed_forms.counts_of(design, absorbed, rest.outcome_fit.kept.sum().astype(float))
         fits = partialled.fit_outcomes(rest, outcomes)
         return closed_forms.of_outcomes(self.spec, design, rest, fits, counts)
 
@@ -161,13 +166,25 @@ class FixedEffects(Estimator):
         return audit_fixed_effects(panel, self.spec, estimate)
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
-        """Say which rows were left out and which regressors omitted."""
-        return sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
+        """Say which rows were left out, which regressors omitted, and what has no standard error."""
+        said = sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
+        coef, error = np.asarray(estimate.coef), np.asarray(estimate.std_error)
+        if np.isnan(coef[estimate.names.index(self.spec.treatment)]):
+            said += (
+                f"{self.spec.treatment} has no effect to estimate: effects and controls explain it, as where all units are "
+                "treated at the same time, or from the first period on",
+            )
+        bare = [name for name, lost in zip(estimate.names, np.isfinite(coef) & np.isnan(error), strict=True) if lost]
+        if bare and int(estimate.status) != Status.NO_DEGREES_OF_FREEDOM:
+            said += (
+                f"no standard error of {', '.join(bare)}: its scores cancel within clusters; cluster by more groups",
+            )
+        return said
 
     def _partial_out_controls(self, design: Design) -> tuple[partialled.Partialled, Counts]:
         absorbed = absorption(design.weights, self.spec.effects)
         rest = partialled.partial_out(design.outcome, design.regressors[:, :, 1:], absorbed)
-        return rest, self._counts(design, absorbed, rest.outcome_fit.kept.sum().astype(float) + 1.0)
+        return rest, closed_forms.counts_of(design, absorbed, rest.outcome_fit.kept.sum().astype(float) + 1.0)
 
     def _fit_units(self, design: Design, drawn: Float[Array, "draw unit"], *, copies: bool) -> Estimate:
         moments = unit_moments(
@@ -176,36 +193,32 @@ class FixedEffects(Estimator):
         fits = fit_weights(moments, drawn)
         return closed_forms.of_weights(self.spec, design, moments, fits, drawn, copies=copies)
 
-    def _counts(self, design: Design, absorbed: Absorption, regressors: Float[Array, ""]) -> Counts:
-        inside = design.weights > 0
-        clusters = jnp.stack([way.occupied(design.weights) for way in design.ways]).min()
-        levels = {"unit": absorbed.n_units, "period": absorbed.n_periods}
-        nested = sum((levels[effect] for effect in design.nested), start=jnp.zeros(()))
-        nested = nested - jnp.asarray(max(len(design.nested) - 1.0, 0.0))
-        return Counts(inside.sum().astype(float), clusters, regressors, absorbed.rank, nested)
 
-    def _dof(self, counts: Counts) -> Float[Array, ""]:
-        return counts.clusters - 1.0 if self.spec.clustered else counts.rows - counts.parameters
+def constants_of(weights: UnitPeriod, absorbed: Absorption) -> dict[str, UnitPeriod]:
+    """Return, for each constant by name, the ``g`` that makes it ``g'(y - X b)``."""
+    constants = {"constant": weights / weights.sum()}
+    if absorbed.effects == ("unit", "period"):
+        constants["constant[xtreg]"] = period_effect_weights(absorbed)
+    return constants
 
 
-def _with_constants(
-    design: Design, regressors: UnitPeriodK, fit: LeastSquares, means: list[UnitPeriod]
+def with_constants(
+    design: Design, coef: Float[Array, " k"], influence: UnitPeriodK, means: list[UnitPeriod]
 ) -> tuple[Float[Array, " term"], Float[Array, "unit period term"]]:
-    """Append constants ``g'(y - X b)`` to the coefficients, and their derivatives to the influence."""
-    influence = jnp.einsum("kl,itl->itk", fit.inverse, regressors * design.weights[:, :, None])
-    coef, parts = [fit.coef], [influence]
+    """Append constants ``g'(y - X b)`` to coefficients, and their derivatives to the influence ``[unit period k]``."""
+    coefs, parts = [coef], [influence]
     for mean in means:
         averages = jnp.einsum("it,itk->k", mean, design.regressors)
-        coef.append(((mean * design.outcome).sum() - averages @ fit.coef)[None])
+        coefs.append(((mean * design.outcome).sum() - averages @ coef)[None])
         parts.append((mean - influence @ averages)[:, :, None])
-    return jnp.concatenate(coef), jnp.concatenate(parts, axis=-1)
+    return jnp.concatenate(coefs), jnp.concatenate(parts, axis=-1)
 
 
 def _size(design: Design) -> Float[Array, " k"]:
     return centred_squares(design.regressors, design.weights)
 
 
-def _r2(
+def goodness_of_fit(
     design: Design, within: UnitPeriod, residuals: UnitPeriod, absorbed: Absorption, counts: Counts
 ) -> dict[str, Array]:
     """Every R2, and the sums of squares that they are made of."""

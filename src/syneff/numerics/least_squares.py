@@ -158,12 +158,7 @@ def least_squares(
         times it counts as zero.
     """
     weighted = regressors * weights[:, :, None]
-    moments = jnp.einsum("itk,itl->kl", weighted, regressors)
-    scale = jnp.sqrt(jnp.where(size > 0, size, 1.0))
-    scaled, kept = sweep(moments / scale[:, None] / scale[None, :], RCOND)
-    # One Newton step squares the error that the sweep leaves in the inverse.
-    normalised = moments / scale[:, None] / scale[None, :]
-    inverse = (2.0 * scaled - scaled @ normalised @ scaled) / scale[:, None] / scale[None, :]
+    inverse, kept = scaled_inverse(jnp.einsum("itk,itl->kl", weighted, regressors), size)
     coef = jnp.zeros(regressors.shape[2])
     residuals = outcome
     for _ in range(2):  # The second round is iterative refinement.
@@ -171,6 +166,18 @@ def least_squares(
         coef = coef + change
         residuals = residuals - jnp.einsum("itk,k->it", regressors, change)
     return LeastSquares(coef, residuals, inverse, kept)
+
+
+def scaled_inverse(
+    matrix: Float[Array, "k k"], size: Float[Array, " k"]
+) -> tuple[Float[Array, "k k"], Bool[Array, " k"]]:
+    """Invert a symmetric positive semi-definite matrix by `sweep`, pivots relative to `size`; also tell which were kept."""
+    scale = jnp.sqrt(jnp.where(size > 0, size, 1.0))
+    normalised = matrix / scale[:, None] / scale[None, :]
+    swept, kept = sweep(normalised, RCOND)
+    # One Newton step squares the error that the sweep leaves in the inverse.
+    inverse = 2.0 * swept - swept @ normalised @ swept
+    return inverse / scale[:, None] / scale[None, :], kept
 
 
 def centred_squares(values: UnitPeriodK, weights: UnitPeriod) -> Float[Array, " k"]:

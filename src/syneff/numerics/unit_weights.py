@@ -20,7 +20,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from syneff.numerics.least_squares import RCOND, absorb, absorption, sweep
+from syneff.numerics.least_squares import RCOND, absorb, absorption, scaled_inverse
 from syneff.typing import Array, Bool, Float, UnitPeriod, UnitPeriodK
 
 
@@ -146,7 +146,7 @@ def fit_weights(moments: UnitMoments, drawn: Float[Array, "draw unit"]) -> Weigh
     projected = squares - 0.5 * (explained + explained.transpose(0, 2, 1))
     k = projected.shape[1] - 1
     matrix, with_outcome = projected[:, :k, :k], projected[:, :k, k]
-    inverse, kept = jax.vmap(_inverse)(matrix, _sizes(moments, drawn))
+    inverse, kept = jax.vmap(scaled_inverse)(matrix, _sizes(moments, drawn))
     coef = jnp.einsum("dkl,dl->dk", inverse, with_outcome)
     coef = coef + jnp.einsum("dkl,dl->dk", inverse, with_outcome - jnp.einsum("dkl,dl->dk", matrix, coef))
     beta = jnp.concatenate([-coef, jnp.ones((coef.shape[0], 1))], axis=1)
@@ -162,37 +162,49 @@ def fit_weights(moments: UnitMoments, drawn: Float[Array, "draw unit"]) -> Weigh
     )
 
 
-def unit_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit k"]:
-    r"""Return the score of each unit, ``sum_t w_it x_it e_it`` of one copy of it, regressors net of effects and residuals."""
+def unit_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw k unit"]:
+    r"""Return the score of each unit, ``sum_t w_it x_it e_it`` of one copy of it, regressors net of effects and residuals.
+
+    Units are last, so that products of few columns run along memory.
+    """
     draws, k = fits.coef.shape
     units, levels = moments.levels.shape
-    flat = moments.by_level.transpose(2, 0, 1).reshape(k + 1, units * levels)
+    flat = moments.by_level.transpose(2, 1, 0).reshape(k + 1, levels * units)
     beta = jnp.concatenate([-fits.coef, jnp.ones((draws, 1))], axis=1)
     # Products with the regressors before their period effects are moved, and then what the move takes away.
     left = jnp.concatenate([beta, -fits.shifts], axis=1)
-    right = jnp.concatenate([moments.squares.transpose(1, 0, 2)[..., :k], moments.by_level.transpose(1, 0, 2)[..., :k]])
-    scores = (left @ right.reshape(k + 1 + levels, units * k)).reshape(draws, units, k)
-    residuals = (beta @ flat).reshape(draws, units, levels)
-    residuals = residuals - moments.levels[None] * (
-        fits.shifts[:, None, :] - _unit_means(moments, fits.shifts)[:, :, None]
+    right = jnp.concatenate([moments.squares.transpose(1, 2, 0)[:, :k], moments.by_level.transpose(1, 2, 0)[:, :k]])
+    scores = (left @ right.reshape(k + 1 + levels, k * units)).reshape(draws, k, units)
+    residuals = (beta @ flat).reshape(draws, levels, units)
+    residuals = residuals - moments.levels.T[None] * (
+        fits.shifts[:, :, None] - _unit_means(moments, fits.shifts)[:, None, :]
     )
-    return scores - jnp.einsum("dip,dpk->dik", residuals, fits.regressor_shifts)
+    return scores - jnp.einsum("dpk,dpi->dki", fits.regressor_shifts, residuals)
 
 
 def row_scores(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit period k"]:
     """Return the score of each row, ``w_it x_it e_it`` of one copy of it."""
-    basis = _basis(moments.weights.shape[1], moments.effects)
     k = fits.coef.shape[1]
-
-    def net(columns: Array, shifts: Array) -> Array:
-        means = jax.vmap(lambda each: _unit_means(moments, each), in_axes=2, out_axes=2)(shifts)
-        moved = jnp.einsum("tp,dpk->dtk", basis, shifts)
-        return columns - moved[:, None, :, :] + means[:, :, None, :]
-
-    regressors = net(moments.columns[None, :, :, :k], fits.regressor_shifts)
-    outcome = moments.columns[None, :, :, k] - jnp.einsum("itk,dk->dit", moments.columns[:, :, :k], fits.coef)
-    residuals = net(outcome[..., None], fits.shifts[:, :, None])
+    regressors = _net(moments, moments.columns[None, :, :, :k], fits.regressor_shifts)
+    residuals = row_residuals(moments, fits)[..., None]
     return moments.weights[None, :, :, None] * regressors * residuals
+
+
+def row_residuals(moments: UnitMoments, fits: WeightedFits) -> Float[Array, "draw unit period"]:
+    """Return the residual of each row, those that a draw leaves out too: net of the unit's own effect and the draw's fit."""
+    k = fits.coef.shape[1]
+    outcome = moments.columns[None, :, :, k] - jnp.einsum("itk,dk->dit", moments.columns[:, :, :k], fits.coef)
+    return _net(moments, outcome[..., None], fits.shifts[:, :, None])[..., 0]
+
+
+def _net(
+    moments: UnitMoments, columns: Float[Array, "#draw unit period k"], shifts: Float[Array, "draw level k"]
+) -> Float[Array, "draw unit period k"]:
+    """Return columns net of a draw's period effects and of unit effects."""
+    basis = _basis(moments.weights.shape[1], moments.effects)
+    means = jax.vmap(lambda each: _unit_means(moments, each), in_axes=2, out_axes=2)(shifts)
+    moved = jnp.einsum("tp,dpk->dtk", basis, shifts)
+    return columns - moved[:, None, :, :] + means[:, :, None, :]
 
 
 def _basis(periods: int, effects: tuple[str, ...]) -> Float[Array, "period level"]:
@@ -226,7 +238,7 @@ def _period_effects(
     shares = moments.levels / jnp.where(totals > 0, totals, 1.0)[:, None]
     taken = _symmetric_sums(drawn, moments.levels[:, :, None] * shares[:, None, :])
     system = levels[:, :, None] * jnp.eye(levels.shape[1])[None] - taken
-    inverse, kept = jax.vmap(_inverse)(system, levels)
+    inverse, kept = jax.vmap(scaled_inverse)(system, levels)
     shifts = jnp.einsum("dpq,dqk->dpk", inverse, by_level)
     left = by_level - jnp.einsum("dpq,dqk->dpk", system, shifts)
     return shifts + jnp.einsum("dpq,dqk->dpk", inverse, left), kept.sum(1).astype(float)
@@ -237,15 +249,6 @@ def _sizes(moments: UnitMoments, drawn: Float[Array, "draw unit"]) -> Float[Arra
     sums = _sums(drawn, moments.sizes)
     total = drawn @ moments.weights.sum(1)
     return sums[:, 1] * (1.0 + RCOND) - sums[:, 0] ** 2 / jnp.where(total > 0, total, 1.0)[:, None]
-
-
-def _inverse(matrix: Float[Array, "n n"], size: Float[Array, " n"]) -> tuple[Float[Array, "n n"], Bool[Array, " n"]]:
-    """Invert by sweeping, pivots relative to `size`; one Newton step squares the error that the sweep leaves."""
-    scale = jnp.sqrt(jnp.where(size > 0, size, 1.0))
-    scaled = matrix / scale[:, None] / scale[None, :]
-    swept, kept = sweep(scaled, RCOND)
-    inverse = 2.0 * swept - swept @ scaled @ swept
-    return inverse / scale[:, None] / scale[None, :], kept
 
 
 def _sums(drawn: Float[Array, "draw unit"], values: Float[Array, "unit *rest"]) -> Float[Array, "draw *rest"]:

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from syneff.numerics.least_squares import RCOND, absorb, absorption, centred_squares, least_squares, sweep
-from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
+from syneff.typing import Array, Bool, Float, Int, UnitPeriod, UnitPeriodK
 
 
 @partial(
@@ -38,7 +38,7 @@ from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
 )
 @dataclass(frozen=True)
 class WildForms:
-    """What a draw is multiplied by; the last axis of length 2 holds the value at the null and the slope in it.
+    """What a draw is multiplied by; an axis of length 2 holds the value at the null and the slope in it.
 
     Attributes
     ----------
@@ -52,11 +52,11 @@ class WildForms:
         ``[cluster]``: deviations of the actual fit, whose squares make up its variance.
     """
 
-    effect: Float[Array, "cluster 2"]
-    own: Float[Array, "cluster 2"]
-    left: Float[Array, "cluster column"]
-    right: Float[Array, "column cluster 2"]
-    actual: Float[Array, " cluster"]
+    effect: Float[Array, "*batch cluster 2"]
+    own: Float[Array, "*batch cluster 2"]
+    left: Float[Array, "*batch cluster column"]
+    right: Float[Array, "*batch column cluster 2"]
+    actual: Float[Array, "*batch cluster"]
 
 
 @partial(jax.jit, static_argnames=("n_clusters", "effects", "impose_null", "variant"))
@@ -89,22 +89,22 @@ def wild_forms(
         "11", "13", "31" or "33": the first digit is 3 where residuals are those that leave the cluster out, the second where
         the variance of a draw is the jackknife's.
     """
-    columns, net = _columns(outcome, regressors, weights, effects)
+    columns, net = columns_of(outcome, regressors, weights, effects)
     size = jnp.concatenate(
         [centred_squares(regressors, weights), jnp.einsum("it,itk->k", weights, columns**2)[net.shape[2] - 1 :]]
     )
-    residuals = _residuals(net, weights, size, impose_null=impose_null)
+    residuals = drawn_residuals(net, weights, size, impose_null=impose_null)
     by_cluster = partial(jax.ops.segment_sum, segment_ids=cluster, num_segments=n_clusters)
     weighted = columns * weights[:, :, None]
     moments = by_cluster(jnp.einsum("itk,itl->ikl", weighted, columns))
     scores = by_cluster(jnp.einsum("itk,itr->ikr", weighted, residuals))
     total = moments.sum(0)
-    inverse = _inverse(total, size)
-    without = jax.vmap(lambda each: _inverse(total - each, size))(moments)
+    inverse = moment_inverse(total, size)
+    without = jax.vmap(lambda each: moment_inverse(total - each, size))(moments)
     drawn = scores[:, :, :2]
     if variant[0] == "3":
         first = 1 if impose_null else 0
-        restricted = jax.vmap(lambda each: _inverse((total - each)[first:, first:], size[first:]))(moments)
+        restricted = jax.vmap(lambda each: moment_inverse((total - each)[first:, first:], size[first:]))(moments)
         added = jnp.einsum("gkl,glm,gmr->gkr", moments[:, :, first:], restricted, drawn[:, first:])
         drawn = (drawn + added) * jnp.sqrt(1.0 - 1.0 / n_clusters)
     row, rows = inverse[0], without[:, 0]
@@ -114,9 +114,11 @@ def wild_forms(
     if variant[1] == "3":
         own, left = -jnp.einsum("gk,gkr->gr", rows, drawn), row[None, :] - rows
         actual = -jnp.einsum("gk,gk->g", rows, scores[:, :, 2])
-    # A cluster that alone identifies the treatment has no leave-one-out estimate.
-    lost = (rows[:, 0] == 0.0) & (variant[1] == "3")
-    return WildForms(effect, own, left, drawn.transpose(1, 0, 2), jnp.where(lost, jnp.nan, actual))
+        # Without a cluster that alone identifies the treatment there is no estimate.
+        k = regressors.shape[2]
+        identified = jax.vmap(lambda each: _identified(total - each, size, k))(moments)
+        own, actual = jnp.where(identified[:, None], own, jnp.nan), jnp.where(identified, actual, jnp.nan)
+    return WildForms(effect, own, left, drawn.transpose(1, 0, 2), actual)
 
 
 def wild_statistics(forms: WildForms, drawn: Float[Array, "draw cluster"]) -> Float[Array, "draw 5"]:
@@ -133,10 +135,25 @@ def wild_statistics(forms: WildForms, drawn: Float[Array, "draw cluster"]) -> Fl
     return jnp.stack([effects[:, 0], effects[:, 1], *squares], axis=1)
 
 
-def _columns(
+def _identified(moments: Float[Array, "n n"], size: Float[Array, " n"], k: int) -> Bool[Array, ""]:
+    """Say whether the dummies, all after the `k` regressors, leave anything of regressor 0."""
+    cross = moments[0, k:]
+    left = moments[0, 0] - cross @ moment_inverse(moments[k:, k:], size[k:]) @ cross
+    return left > RCOND * size[0]
+
+
+def columns_of(
     outcome: UnitPeriod, regressors: UnitPeriodK, weights: UnitPeriod, effects: tuple[str, ...]
 ) -> tuple[Float[Array, "unit period column"], Float[Array, "unit period variable"]]:
-    """Return regressors net of effects beside dummies of what is left of these, and regressors and outcome net of effects."""
+    """Return regressors net of effects beside dummies of what unit effects leave of these, and all variables net of effects.
+
+    Parameters
+    ----------
+    outcome, regressors, weights
+        ``[unit period]``, ``[unit period k]``, ``[unit period]``.
+    effects
+        Any of "unit", "period".
+    """
     absorbed = absorption(weights, effects)
     net = absorb(jnp.concatenate([regressors, outcome[:, :, None]], axis=2), absorbed)
     periods = weights.shape[1]
@@ -150,10 +167,20 @@ def _columns(
     return jnp.concatenate([net[:, :, :-1], dummies], axis=2), net
 
 
-def _residuals(
+def drawn_residuals(
     net: Float[Array, "unit period variable"], weights: UnitPeriod, size: Float[Array, " column"], *, impose_null: bool
 ) -> Float[Array, "unit period 3"]:
-    """Return the residuals to draw from at the null value, their slope in it, and those of the full regression."""
+    """Return the residuals to draw from at the null value, their slope in it, and those of the full regression.
+
+    Parameters
+    ----------
+    net
+        ``[unit period variable]``: regressors and outcome net of effects.
+    weights, size
+        ``[unit period]``, and the squares of the columns that pivots are relative to.
+    impose_null
+        Whether the treatment is left out of the regression.
+    """
     k = net.shape[2] - 1
     full = least_squares(net[:, :, -1], net[:, :, :-1], weights, size[:k]).residuals
     if not impose_null:
@@ -163,7 +190,8 @@ def _residuals(
     return jnp.stack([restricted, -treatment, full], axis=2)
 
 
-def _inverse(matrix: Float[Array, "n n"], size: Float[Array, " n"]) -> Float[Array, "n n"]:
+def moment_inverse(matrix: Float[Array, "n n"], size: Float[Array, " n"]) -> Float[Array, "n n"]:
+    """Invert moments by sweeping, pivots relative to `size` ``[n]``; one Newton step squares what that leaves of error."""
     scale = jnp.sqrt(jnp.where(size > 0, size, 1.0))
     scaled = matrix / scale[:, None] / scale[None, :]
     swept, _ = sweep(scaled, RCOND)

@@ -67,7 +67,9 @@ def trait_trend(panel: Panel, *, traits: Sequence[str], powers: Sequence[int] = 
     return panel.assign(columns, undeclared(panel, variables), note + ".")
 
 
-def trait_periods(panel: Panel, *, traits: Sequence[str], base: int | None = None) -> Panel:
+def trait_periods(
+    panel: Panel, *, traits: Sequence[str], base: int | None = None, years: Sequence[int] | None = None
+) -> Panel:
     """Add traits times a dummy of each year but one, ``<trait>_<year>``.
 
     Parameters
@@ -78,30 +80,39 @@ def trait_periods(panel: Panel, *, traits: Sequence[str], base: int | None = Non
         Numeric traits.
     base
         The year left out; the first of the sample if None.
+    years
+        The years to make columns for, in place of those of the sample but the base: so a list of controls that names them all
+        serves other samples too. The columns of a year that the sample does not have are 0, and a regression omits them.
 
     Returns
     -------
     Panel
-        Years that the sample does not have get no column.
 
     Raises
     ------
     DataError
         If a trait is unknown or text, or the base is no year of the sample.
+    SpecError
+        If both a base and years are given.
     """
+    if base is not None and years is not None:
+        raise SpecError(f"trait_periods: base={base} is the year that years= leaves out. Give one of them.")
     active = [panel.periods[t] for t in np.unique(np.nonzero(panel.sample)[1])]
     chosen = active[0] if base is None else base
     if chosen not in active:
         raise DataError(unknown_name("year for trait_periods.base:", chosen, active))
-    years = [year for year in active if year != chosen]
+    named = [year for year in active if year != chosen] if years is None else list(years)
     columns, variables = {}, {}
     for trait in traits:
         values = _numeric(panel, trait)
-        for year in years:
+        for year in named:
             columns[f"{trait}_{year}"] = values[:, None] * (np.asarray(panel.periods) == year)
             words = f"{panel.label(trait)} x {year}", f"{panel.label(trait, 'zh')}与{year}年的交互项"
             variables[f"{trait}_{year}"] = Variable(*words, "-")
-    note = f"trait_periods: {', '.join(traits)} x {len(years)} years, base {chosen}" + _lacking(panel, traits)
+    note = (
+        f"trait_periods: {', '.join(traits)} x {len(named)} years{f', base {chosen}' if years is None else ''}"
+        + _lacking(panel, traits)
+    )
     return panel.assign(columns, undeclared(panel, variables), note + ".")
 
 

@@ -42,13 +42,26 @@ class Truth:
     Attributes
     ----------
     coefficients
-        True value by term, e.g. ``{"treat": 0.04, "event[0]": 0.03}``.
+        True value by term, e.g. ``{"treat": 0.04, "event[0]": 0.03}``: what a regression of `outcome` on the treatment and all
+        controls converges to.
     note
         Where the values come from, in a sentence that the report prints.
+    outcome
+        The outcome of `coefficients`; "" for any.
+    outcomes
+        True values by term of regressions of other outcomes, by outcome.
+    given
+        True values by term where one more regressor joins the controls, by its name.
+    parts
+        What else is true, by name: the parts of the effect, and what other estimators converge to.
     """
 
     coefficients: Mapping[str, float]
     note: str = ""
+    outcome: str = ""
+    outcomes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    given: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

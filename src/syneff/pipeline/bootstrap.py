@@ -14,6 +14,9 @@ city.
 
 if the coefficient converges at the rate of root n.
 
+``smoothed`` draws clusters as ``pairs`` does, and scores against a frontier of pseudo-data (`syneff.measure.smoothed`), which
+also shows how far the estimated frontier lies inside the true one. It takes both measurements of every draw in full.
+
 References
 ----------
 Simar, L. and Wilson, P. W. (2011). Inference by the m out of n bootstrap in nonparametric frontier models. Journal of
@@ -24,6 +27,7 @@ Politis, D. N. and Romano, J. P. (1994). Annals of Statistics 22, 2031-2050. htt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import jax
 import jax.numpy as jnp
@@ -36,11 +40,11 @@ from syneff.models.resampling.bootstrap import draw_copies
 from syneff.models.resampling.draws import check_draws, resampled_clusters
 from syneff.panel.panel import Panel
 from syneff.pipeline.influence import influence, influence_notes
-from syneff.pipeline.measurement import Step, measure_subsets
+from syneff.pipeline.measurement import Step, measure_smoothed, measure_subsets
 from syneff.runtime import draw_keys, key_for, require_float64
 from syneff.typing import Array, Float, Key
 
-SCHEMES = ("pairs", "subsampling")
+SCHEMES = ("pairs", "subsampling", "smoothed")
 DRAWN = ("outcome", "regressors", "weights", "instruments")  # of a design, what a draw may change
 AT_A_TIME = 64  # fits: bounds memory
 SAME = 1e-6  # how far the outcome that the steps make of the whole panel may be from the one that is there
@@ -56,17 +60,17 @@ class PipelineBootstrap:
         The estimator; its clusters (units, if none) are resampled whole.
     steps
         The steps that make its outcome from columns of the panel, by name and in order: from the first that measures
-        something relative to the sample to the last.
+        something relative to the sample to the last. One that is None is left out.
     draws
         Number of draws.
     scheme
-        "pairs" or "subsampling".
+        "pairs", "subsampling" or "smoothed".
     exponent
         Subsampling draws ``n^exponent`` clusters; without effect on pairs.
     """
 
     model: Estimator
-    steps: Mapping[str, Step]
+    steps: Mapping[str, Step | None]
     draws: int = 1000
     scheme: str = "pairs"
     exponent: float = 0.7
@@ -92,9 +96,10 @@ class PipelineBootstrap:
         Returns
         -------
         Estimate
-            With the covariance of the draws, `draws`, intervals of the treatment as tests (``percentile:``, ``basic:`` and
-            ``bca:<treatment>``, or ``subsampling:``), the naive ``naive_percentile:`` of the same draws with the outcome taken
-            as data, and the detail ``influence``: what each cluster does to the estimate and to the outcome of the others.
+            With the covariance of the draws, `draws`, and intervals of the treatment as tests: ``percentile:``, ``basic:`` and
+            ``bca:<treatment>`` of pairs, ``subsampling:``, or ``basic:`` alone if smoothed; beside the naive interval of the
+            same draws with the outcome taken as data. The detail ``influence`` is what each cluster does to the estimate and to
+            the outcome of the others.
 
         Raises
         ------
@@ -106,14 +111,20 @@ class PipelineBootstrap:
         clusters = resampled_clusters("PipelineBootstrap", panel, design, self.model.spec)
         count = len(clusters.names)
         drawn = self._draw(key_for(seed, name), count)
-        # All clusters, to check the steps; the draws; and all clusters but one.
-        copies = np.concatenate([np.ones((1, count)), drawn, 1.0 - np.eye(count)])[:, clusters.codes]
-        panels, programs = measure_subsets(panel, self.steps, copies > 0)
-        fits, outcomes = _fit(self.model, design, panels, copies)
+        # All clusters, to check the steps; all but one; the draws.
+        fixed = np.concatenate([np.ones((1, count)), 1.0 - np.eye(count)])
+        copies = np.concatenate([fixed, drawn])[:, clusters.codes]
+        if self.scheme == "smoothed":
+            panels, programs = measure_subsets(panel, self.steps, copies[: count + 1] > 0)
+            redrawn = measure_smoothed(panel, self.steps, _generators(key_for(seed, f"{name}:scores"), self.draws))
+            fits, outcomes = _fit(self.model, design, chain(panels, redrawn), copies)
+        else:
+            panels, programs = measure_subsets(panel, self.steps, copies > 0)
+            fits, outcomes = _fit(self.model, design, panels, copies)
         self._check(panel, outcomes[0])
-        redone, left_out = _some(fits, slice(1, 1 + self.draws)), _some(fits, slice(1 + self.draws, None))
-        naive = _naive(self.model, design, copies[1 : 1 + self.draws])
-        found = influence(clusters, outcomes[0], outcomes[1 + self.draws :], np.asarray(left_out.coef[:, 0]))
+        left_out, redone = _some(fits, slice(1, 1 + count)), _some(fits, slice(1 + count, None))
+        naive = _naive(self.model, design, copies[1 + count :])
+        found = influence(clusters, outcomes[0], outcomes[1 : 1 + count], np.asarray(left_out.coef[:, 0]))
         made = (
             f"outcome measured anew in {self.draws:,} draws and without each of {count} clusters: {programs:,} programs"
         )
@@ -129,7 +140,7 @@ class PipelineBootstrap:
 
     def _draw(self, key: Key, count: int) -> Float[np.ndarray, "draw cluster"]:
         keys = draw_keys(key, jnp.arange(self.draws))
-        if self.scheme == "pairs":
+        if self.scheme != "subsampling":
             return np.asarray(jax.vmap(partial(draw_copies, count=count))(keys))
         order = np.asarray(jax.vmap(lambda each: jax.random.permutation(each, count))(keys))
         return (order < self._size(count)).astype(float)
@@ -139,7 +150,7 @@ class PipelineBootstrap:
 
     def _scale(self, count: int) -> float:
         """Return what makes the spread of the draws that of the estimate."""
-        return 1.0 if self.scheme == "pairs" else self._size(count) / count
+        return self._size(count) / count if self.scheme == "subsampling" else 1.0
 
     def _check(self, panel: Panel, outcome: np.ndarray) -> None:
         """Raise unless the steps make of the whole panel the outcome that is there."""
@@ -153,6 +164,12 @@ class PipelineBootstrap:
                 f"there (largest difference {apart:.2g}). Name the steps that made it, all of them and in order: "
                 "estimator.steps={...}"
             )
+
+
+def _generators(key: Key, draws: int) -> list[np.random.Generator]:
+    """Return a generator a draw, by its number."""
+    seeds = np.asarray(jax.random.key_data(draw_keys(key, jnp.arange(draws))))
+    return [np.random.default_rng(each) for each in seeds]
 
 
 def _fit(
@@ -254,6 +271,11 @@ def _tests(
         return (
             _test("subsampling", term, intervals.basic(value, redone), redone.size),
             _test("naive_subsampling", term, intervals.basic(value, naive), naive.size),
+        )
+    if scheme == "smoothed":
+        return (
+            _test("basic", term, intervals.basic(value, redone), redone.size),
+            _test("naive_percentile", term, intervals.percentile(naive), naive.size),
         )
     found = [
         _test("percentile", term, intervals.percentile(redone), redone.size),

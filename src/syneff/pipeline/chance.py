@@ -25,7 +25,7 @@ from syneff.runtime import draw_keys
 from syneff.typing import Array, Float, Int, Key
 
 LEVEL = 0.05  # of significance
-STATISTICS = ("median_effect", "share_significant", "mean_t")
+STATISTICS = ("joint_median", "joint_share", "joint_t")
 
 
 class Chances:
@@ -55,7 +55,7 @@ def _placebo(
     model: FixedEffects, design: Design, masks: Array, paths: Array, assigned: Int[Array, "draw unit"]
 ) -> tuple[Array, Array]:
     def one(mask: Array) -> tuple[Array, Array]:
-        fits = model.fit_paths(replace(design, regressors=design.regressors * mask), paths, assigned)
+        fits = model.fit_paths(replace(design, regressors=design.regressors * mask[None, None, :]), paths, assigned)
         return fits.coef[:, 0], fits.coef[:, 0] / fits.std_error[:, 0]
 
     found: tuple[Array, Array] = jax.lax.map(one, masks)

@@ -17,7 +17,7 @@ from syneff.models.base import Design, Spec
 from syneff.models.fixed_effects import FixedEffects
 from syneff.panel.panel import Panel
 from syneff.pipeline.measurement import Step
-from syneff.typing import Bool
+from syneff.typing import Float
 
 PANEL_AXES = ("measure", "transform", "sample")
 SPEC_AXES = ("outcome", "treatment", "effects", "cluster")
@@ -40,7 +40,7 @@ class Block:
     design
         Its arrays, with a column for every control.
     masks
-        ``[subset k]``: which regressors each specification has, the treatment always.
+        ``[subset k]``: 1 for the regressors that each specification has, the treatment always, else 0.
     controls
         The label of each subset.
     """
@@ -48,7 +48,7 @@ class Block:
     labels: Labels
     model: FixedEffects
     design: Design
-    masks: Bool[np.ndarray, "subset k"]
+    masks: Float[np.ndarray, "subset k"]
     controls: Labels
 
     @property
@@ -66,7 +66,7 @@ def subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def panels(
-    panel: Panel, choices: Sequence[Mapping[str, Step | Mapping[str, Step] | None]]
+    panel: Panel, choices: Sequence[Mapping[str, Step | Mapping[str, Step | None] | None]]
 ) -> Iterator[tuple[Labels, Panel | str]]:
     """Yield every panel of the grid with its labels, or why it cannot be made; each prefix of steps is applied once.
 
@@ -75,21 +75,20 @@ def panels(
     panel
         The data.
     choices
-        An axis each, in order: steps by label, a dictionary of several in order, or None for the panel as it is.
+        An axis each, in order: steps by label, a dictionary of several in order, or None for the panel as it is. A step that is
+        None is left out.
     """
     first, *rest = choices
     for label, change in first.items():
-        steps = list(change.values()) if isinstance(change, Mapping) else [] if change is None else [change]
-        made: Panel | str = panel
+        steps = list(change.values()) if isinstance(change, Mapping) else [change]
+        made = panel
         try:
-            for step in steps:
-                made = step(made)  # type: ignore[arg-type]
+            for step in filter(None, steps):
+                made = step(made)
         except DataError as error:
-            made = str(error)
-        if isinstance(made, str):
-            for labels in product(*rest):
-                yield (label, *labels), made
-        elif rest:
+            yield from (((label, *labels), str(error)) for labels in product(*rest))
+            continue
+        if rest:
             yield from (((label, *labels), each) for labels, each in panels(made, rest))
         else:
             yield (label,), made
@@ -124,7 +123,9 @@ def blocks(
             yield labels, tuple(own), str(error)
             continue
         regressors = (spec.treatment, *spec.controls)
-        masks = np.array([[name == spec.treatment or name in controls[label] for name in regressors] for label in own])
+        masks = np.array(
+            [[name == spec.treatment or name in controls[label] for name in regressors] for label in own], float
+        )
         yield Block(labels, *_anonymous(spec, design, regressors), masks, tuple(own))
 
 

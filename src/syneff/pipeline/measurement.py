@@ -5,7 +5,7 @@ slacks-based efficiency take nearly all the time and are not repeated: `syneff.m
 subsets at once, and they are the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 from syneff.errors import DataError, SpecError
 from syneff.measure.efficiency import super_sbm
 from syneff.measure.rows import panel_technology
+from syneff.measure.smoothed import smoothed_scores
 from syneff.measure.subset import subset_scores
+from syneff.measure.technology import Technology
 from syneff.panel.panel import Panel
 from syneff.typing import Bool, Float
 
@@ -25,7 +27,7 @@ SCORING = ("super_efficiency", "orientation", "bads", "weights")
 
 
 def measure_subsets(
-    panel: Panel, steps: Mapping[str, Step], present: Bool[np.ndarray, "draw unit"]
+    panel: Panel, steps: Mapping[str, Step | None], present: Bool[np.ndarray, "draw unit"]
 ) -> tuple[Iterator[Panel | None], int]:
     """Apply steps to each subset of the units.
 
@@ -34,7 +36,7 @@ def measure_subsets(
     panel
         The data, with every column that the steps read.
     steps
-        Panel -> Panel by name, in order.
+        Panel -> Panel by name, in order; one that is None is left out.
     present
         ``[draw unit]``: which units each subset holds.
 
@@ -49,20 +51,60 @@ def measure_subsets(
     DataError, SpecError
         If a step cannot be applied to the whole panel.
     """
-    if not steps:
+    repeated = {name: step for name, step in steps.items() if step is not None}
+    if not repeated:
         raise SpecError(
             "no step to repeat in each draw. Name the steps that measure the outcome: estimator.steps={...}"
         )
     scores: dict[str, tuple[str, np.ndarray]] = {}
     programs = 0
     now = panel
-    for name, step in steps.items():
+    for name, step in repeated.items():
         if is_shared(step):
             scores[name], solved = _scores(now, step.keywords, present)  # type: ignore[attr-defined]
             programs += solved
         # Later steps may measure what this one has made of the whole sample.
         now = step(now)
-    return (_apply(panel, steps, scores, draw, own) for draw, own in enumerate(present)), programs
+    return (_apply(panel, repeated, scores, draw, own) for draw, own in enumerate(present)), programs
+
+
+def measure_smoothed(
+    panel: Panel, steps: Mapping[str, Step | None], generators: Sequence[np.random.Generator]
+) -> Iterator[Panel | None]:
+    """Apply steps to the whole panel, draw by draw, scores being those against a frontier of pseudo-data.
+
+    Parameters
+    ----------
+    panel, steps
+        As for `measure_subsets`.
+    generators
+        One a draw; steps that measure take from it in their order.
+
+    Returns
+    -------
+    Iterator
+        A panel a draw.
+
+    Raises
+    ------
+    SpecError
+        If no step measures slacks-based efficiency.
+    """
+    repeated = {name: step for name, step in steps.items() if step is not None}
+    scores: dict[str, tuple[str, np.ndarray]] = {}
+    now = panel
+    for name, step in repeated.items():
+        if is_shared(step):
+            options = step.keywords  # type: ignore[attr-defined]
+            technology, where, scoring = _technology(now, options)
+            cubes = np.full((len(generators), *panel.shape), np.nan)
+            cubes[:, where] = smoothed_scores(technology, generators, **scoring)
+            scores[name] = (str(options["name"]), cubes)
+        now = step(now)
+    if not scores:
+        raise SpecError("scheme=smoothed redraws slacks-based scores, but no step measures any. Use scheme=pairs.")
+    everyone = np.ones(panel.shape[0], dtype=bool)
+    return (_apply(panel, repeated, scores, draw, everyone) for draw in range(len(generators)))
 
 
 def is_shared(step: Step) -> bool:
@@ -73,15 +115,21 @@ def is_shared(step: Step) -> bool:
 def _scores(
     panel: Panel, options: Mapping[str, Any], present: Bool[np.ndarray, "draw unit"]
 ) -> tuple[tuple[str, Float[np.ndarray, "draw unit period"]], int]:
-    variables = {key: options.get(key, ()) for key in ("inputs", "good", "bad")}
-    chosen = {key: options[key] for key in DATA if key in options}
-    technology, measured = panel_technology(panel, variables, **chosen)
-    unit = np.repeat(np.arange(panel.shape[0])[:, None], panel.shape[1], axis=1)[measured.where]
-    scoring = {key: options[key] for key in SCORING if key in options}
+    technology, where, scoring = _technology(panel, options)
+    unit = np.repeat(np.arange(panel.shape[0])[:, None], panel.shape[1], axis=1)[where]
     found, programs = subset_scores(technology, unit, present, **scoring)
     cubes = np.full((present.shape[0], *panel.shape), np.nan)
-    cubes[:, measured.where] = found
+    cubes[:, where] = found
     return (str(options["name"]), cubes), programs
+
+
+def _technology(
+    panel: Panel, options: Mapping[str, Any]
+) -> tuple[Technology, Bool[np.ndarray, "unit period"], dict[str, Any]]:
+    """Return the technology of a step, the rows that it measures, and its options of scoring."""
+    variables = {key: options.get(key, ()) for key in ("inputs", "good", "bad")}
+    technology, measured = panel_technology(panel, variables, **{key: options[key] for key in DATA if key in options})
+    return technology, measured.where, {key: options[key] for key in SCORING if key in options}
 
 
 def _apply(

@@ -20,7 +20,7 @@ Steegen, S., Tuerlinckx, F., Gelman, A. and Vanpaemel, W. (2016). Perspectives o
 https://doi.org/10.1177/1745691616658637
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -42,7 +42,7 @@ from syneff.pipeline.decomposition import shapley_shares
 from syneff.pipeline.grid import AXES, PANEL_AXES, SPEC_AXES, Block, Labels, blocks, panels, subsets
 from syneff.pipeline.measurement import Step
 from syneff.runtime import key_for, require_float64
-from syneff.typing import Array, Bool
+from syneff.typing import Array, Float
 
 AT_A_TIME = 16  # subsets of controls: what the cache holds
 Choices = Mapping[str, Step | None]
@@ -80,13 +80,13 @@ class Multiverse:
     """
 
     spec: Spec
-    measures: Mapping[str, Mapping[str, Step] | None] = field(default_factory=dict)
+    measures: Mapping[str, Mapping[str, Step | None] | None] = field(default_factory=dict)
     transforms: Choices = field(default_factory=dict)
     samples: Choices = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     treatments: tuple[str, ...] = ()
-    controls: Mapping[str, tuple[str, ...]] | None = None
-    effects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    controls: Mapping[str, Sequence[str]] | None = None
+    effects: Mapping[str, Sequence[str]] = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
     draws: int = 0
     assign: str = "cohorts"
@@ -136,8 +136,9 @@ class Multiverse:
         Estimate
             Terms without standard errors: ``median``, ``lowest`` and ``highest`` effect in standard deviations of the outcome,
             ``share_positive``, ``share_significant``, ``mean_t``, ``specifications`` and ``shapley:<axis>``; with draws, the
-            tests `STATISTICS`. The detail ``specifications`` has one row a specification: a label an axis, and estimate,
-            std_error, dof, nobs, sd (of the outcome), statistic, p_value, conf_low, conf_high, standardised, default, message.
+            tests ``joint_median``, ``joint_share`` and ``joint_t``. The detail ``specifications`` has one row a
+            specification: a label an axis, and estimate, std_error, dof, nobs, sd (of the outcome), statistic, p_value,
+            conf_low, conf_high, standardised, default, message.
 
         Raises
         ------
@@ -189,7 +190,7 @@ class Multiverse:
     def _told(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Put the columns in order, add what each row implies, and mark the default."""
         frame = frame.reindex(columns=[*AXES, "estimate", "std_error", "dof", "nobs", "sd", "message"])
-        frame["message"] = frame["message"].fillna("")
+        frame["message"] = frame["message"].astype(object).where(frame["message"].notna(), "")
         statistic = frame["estimate"] / frame["std_error"]
         half = special.stdtrit(frame["dof"].astype(float), 1.0 - LEVEL / 2.0) * frame["std_error"]
         first = {axis: next(iter(choices)) for axis, choices in self._axes().items()}
@@ -241,12 +242,12 @@ class Multiverse:
 
 
 @partial(jax.jit, static_argnums=0)
-def _fit(model: FixedEffects, design: Design, masks: Bool[Array, "subset k"]) -> tuple[Array, ...]:
+def _fit(model: FixedEffects, design: Design, masks: Float[Array, "subset k"]) -> tuple[Array, ...]:
     """Return coefficient, standard error, degrees of freedom and rows of the treatment in each subset of regressors."""
     whole = jnp.ones((1, design.weights.shape[0]))
 
     def one(mask: Array) -> tuple[Array, ...]:
-        fit = model.fit_weights(replace(design, regressors=design.regressors * mask), whole)
+        fit = model.fit_weights(replace(design, regressors=design.regressors * mask[None, None, :]), whole)
         return fit.coef[0, 0], fit.std_error[0, 0], fit.term_dof[0, 0], fit.nobs[0]
 
     found: tuple[Array, ...] = jax.lax.map(one, masks, batch_size=AT_A_TIME)

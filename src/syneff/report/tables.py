@@ -7,14 +7,14 @@ out for the table that goes into a manuscript.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from syneff.errors import SpecError
 from syneff.report.tidy import Cell, compare, event_time
+from syneff.report.tidy import specification as specification
 
 STARS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
 OMITTED = "omitted"
@@ -326,12 +326,3 @@ def partial_columns(cells: Sequence[Cell]) -> list[str]:
         if spec and not controls <= set(spec.get("controls") or ()):
             found.append(f"({cell.column})")
     return list(dict.fromkeys(found))
-
-
-def specification(config: Any) -> Mapping[str, Any]:
-    """Find the regression specification in a cell's config: the first mapping that names absorbed effects."""
-    if not isinstance(config, Mapping):
-        return {}
-    if "effects" in config:
-        return config
-    return next((found for value in config.values() if (found := specification(value))), {})

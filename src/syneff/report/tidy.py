@@ -57,8 +57,26 @@ class Cell:
 
     @property
     def truth(self) -> dict[str, float]:
-        """True coefficients by term; empty where nobody knows them."""
-        return _known(self._truth.get("coefficients", {}))
+        """True coefficients by term, of its first outcome; empty where nobody knows them."""
+        return self.truth_of(str(self.frame["outcome"].iloc[0]))
+
+    def truth_of(self, outcome: str) -> dict[str, float]:
+        """Return the true coefficients by term of an outcome: those of the treatment and the controls that the cell has."""
+        if self._truth.get("outcome", "") not in ("", outcome):
+            return _known(self._truth.get("outcomes", {}).get(outcome, {}))
+        known = dict(self._truth.get("coefficients", {}))
+        spec, given = specification(self.manifest.get("config", {})), self._truth.get("given", {})
+        mediators = [name for name in spec.get("controls") or () if name in given]
+        if len(mediators) == 1:
+            known |= given[mediators[0]]
+        elif mediators or spec.get("instruments"):
+            known.pop(str(spec.get("treatment")), None)
+        return _known(known)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What else is true of the panel, by name: the parts of the effect, and what other estimators converge to."""
+        return _known(self._truth.get("parts", {}))
 
     @property
     def truth_note(self) -> str:
@@ -105,6 +123,15 @@ class Cell:
 def _known(values: Mapping[str, Any]) -> dict[str, float]:
     """Leave out what is not a finite number: the store writes NaN as null."""
     return {str(name): float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def specification(config: Any) -> Mapping[str, Any]:
+    """Find the regression specification in a cell's config: the first mapping that names absorbed effects."""
+    if not isinstance(config, Mapping):
+        return {}
+    if "effects" in config:
+        return config
+    return next((found for value in config.values() if (found := specification(value))), {})
 
 
 def is_test(frame: pd.DataFrame) -> pd.Series:
@@ -202,7 +229,9 @@ def compare(cells: Sequence[Cell], paper: pd.DataFrame) -> pd.DataFrame:
     for cell in cells:
         rows = cell.estimates.rename(columns={"statistic": "t"})
         rows = rows.assign(cell=cell.name)[_SHOWN]
-        truth = rows["term"].map(cell.truth).astype(float)
+        known = {outcome: cell.truth_of(str(outcome)) for outcome in cell.estimates["outcome"].unique()}
+        places = zip(cell.estimates["outcome"], rows["term"], strict=True)
+        truth = pd.Series([known[outcome].get(term, math.nan) for outcome, term in places], rows.index, dtype=float)
         covered = truth.between(rows["conf_low"], rows["conf_high"]).where(truth.notna() & rows["conf_low"].notna())
         printed = paper[paper["cell"] == cell.name].set_index("term")
         frames.append(

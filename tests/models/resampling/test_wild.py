@@ -147,5 +147,30 @@ def test_bad_options():
         WildClusterBootstrap(model, draws=0)
     with pytest.raises(SpecError, match="EventStudy has no residuals"):
         WildClusterBootstrap(EventStudy(SPEC))
-    with pytest.raises(SpecError, match=r"spec.cluster=period is not constant"):
-        WildClusterBootstrap(FixedEffects(replace(SPEC, cluster="period"))).estimate(panel)
+
+
+@pytest.mark.parametrize("effects", [("unit", "period"), ()])
+def test_a_cluster_that_alone_is_treated_has_no_jackknife(effects):
+    """Without it there is no effect to estimate; the other variants do not leave it out of the variance."""
+    panel = staggered(3)
+    treat = np.zeros((30, 8))
+    treat[11, 4:] = 1.0
+    panel, model = panel.assign({"treat": treat}), FixedEffects(replace(SPEC, effects=effects))
+    for variant in ("13", "33"):
+        estimate = WildClusterBootstrap(model, draws=9, variant=variant).estimate(panel)
+        assert np.isnan(float(estimate.tests[0].pvalue))
+        assert float(estimate.stats["wild_draws"]) == 0
+        assert "without one of the clusters the effect cannot be estimated; use variant=11" in estimate.notes[-1]
+    assert np.isfinite(float(WildClusterBootstrap(model, draws=9, variant=31).estimate(panel).tests[0].pvalue))
+
+
+def test_two_clusters_beside_two_way_effects_have_no_standard_error():
+    """The scores of two units cancel exactly, so clustered variances are rounding errors."""
+    panel, model = staggered(3), FixedEffects(replace(SPEC, controls=()))
+    panel = panel.reweight(panel.weights * np.isin(np.arange(30), (1, 2))[:, None])
+    single = model.estimate(panel)
+    assert np.isnan(float(single.std_error[0]))
+    assert "no standard error of treat" in " ".join(single.notes)
+    estimate = WildClusterBootstrap(model).estimate(panel)
+    assert np.isnan(float(estimate.tests[0].pvalue))
+    assert "no statistic, the estimate's own clustered variance is not positive" in estimate.notes[-1]

@@ -19,11 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.models.base import Design, Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Design, Estimate, Estimator, Test
 from syneff.models.resampling import intervals
 from syneff.models.resampling.draws import (
     Resampled,
     check_draws,
+    few_draws,
     resampled_clusters,
     run_draws,
 )
@@ -81,8 +83,12 @@ class PairsBootstrap:
         step = partial(_pairs, self.model, len(clusters.names))
         drawn = run_draws(step, common, self.draws, chunk=self.chunk, of="bootstrap draws")
         left_out = leave_one_out(self.model, design, clusters, chunk=self.chunk)
-        tests = _pairs_tests(actual, drawn, left_out)
-        return _summary(actual, drawn, tests, clusters)
+        tests = pairs_tests(actual, drawn, left_out)
+        return summarise_draws(actual, drawn, tests, clusters)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,11 @@ class BayesianBootstrap:
             draws = draws[np.isfinite(draws)]
             if draws.size > 1:
                 tests.append(_test("percentile", term, intervals.percentile(draws), draws.size))
-        return _summary(actual, drawn, tuple(tests), clusters)
+        return summarise_draws(actual, drawn, tuple(tests), clusters)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 def draw_copies(key: Key, count: int) -> Float[Array, " cluster"]:
@@ -171,7 +181,7 @@ def _prepare(
     return actual, design, resampled_clusters(scheme, panel, design, model.spec)
 
 
-def _pairs_tests(actual: Estimate, drawn: Estimate, left_out: Estimate) -> tuple[Test, ...]:
+def pairs_tests(actual: Estimate, drawn: Estimate, left_out: Estimate) -> tuple[Test, ...]:
     """Return all intervals of all terms that have draws."""
     tests = []
     coefs, errors, left = np.asarray(drawn.coef), np.asarray(drawn.std_error), np.asarray(left_out.coef)
@@ -200,13 +210,13 @@ def _test(method: str, term: str, interval: Interval, draws: int, *, statistic: 
     # The p-value is twice the share of one tail.
     error = 2.0 * monte_carlo_error(interval.pvalue / 2.0, draws)
     numbers = (statistic, np.nan, interval.pvalue, interval.low, interval.high, error)
-    # One transfer for all: a bootstrap has dozens of tests.
-    value, nothing, pvalue, low, high, error_of_p = jax.device_put(tuple(np.float64(each) for each in numbers))
+    # They stay on the host: a bootstrap has dozens of tests, and a transfer takes longer than an interval.
+    value, nothing, pvalue, low, high, error_of_p = (np.asarray(each, dtype=float) for each in numbers)
     name = f"{method}:{term}"
     return Test(value, nothing, nothing, pvalue, name, low=low, high=high, error=error_of_p)
 
 
-def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], clusters: Resampled) -> Estimate:
+def summarise_draws(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], clusters: Resampled) -> Estimate:
     """Give the estimate the covariance of its draws, and say how many draws were lost."""
     estimate = actual.of_terms(drawn.names)
     coef, kept = np.asarray(drawn.coef), np.isfinite(np.asarray(estimate.coef))
@@ -216,7 +226,8 @@ def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], cluster
         cov[np.ix_(kept, kept)] = np.atleast_2d(np.cov(coef[complete][:, kept], rowvar=False))
     failed = int((~complete).sum())
     total = coef.shape[0]
-    lost = (f"{failed} of {total:,} draws left out: a regressor had nothing left in them",) if failed else ()
+    gone = np.asarray(drawn.names)[kept & ~np.isfinite(coef).all(0)]
+    lost = (f"{failed} of {total:,} draws left out: they have no {' or '.join(gone)} to estimate",) if failed else ()
     spread = (f"intervals and standard errors from {total - failed:,} draws of {len(clusters.names)} clusters",)
     return replace(
         estimate,
@@ -228,5 +239,5 @@ def _summary(actual: Estimate, drawn: Estimate, tests: tuple[Test, ...], cluster
             "bootstrap_draws": jnp.asarray(float(total - failed)),
             "draws_failed": jnp.asarray(float(failed)),
         },
-        notes=(*estimate.notes, *clusters.notes, *spread, *lost),
+        notes=(*estimate.notes, *clusters.notes, *few_draws(total), *spread, *lost),
     )

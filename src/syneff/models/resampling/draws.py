@@ -17,6 +17,8 @@ from syneff.typing import Array
 
 FEW_CLUSTERS = 10
 """Clusters below which resampling them tells little."""
+FEW_DRAWS = 99
+"""Draws below which no p-value is below 1 %."""
 
 
 def check_draws(scheme: str, draws: int, chunk: int | None) -> None:
@@ -82,9 +84,7 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
         If a cluster is not constant within units, or if there are fewer than two.
     """
     cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
-    crossing = []
-    if "unit" not in design.ways[0].whole:
-        crossing = [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
+    crossing = crossing_units(design)
     if crossing or not isinstance(spec.cluster, str | None):
         where = f": {panel.names[crossing[0]]} lies in several" if crossing else ""
         raise SpecError(
@@ -100,6 +100,21 @@ def resampled_clusters(scheme: str, panel: Panel, design: Design, spec: Spec) ->
     labels = panel.traits.get(str(spec.cluster), panel.names)
     names = tuple(str(labels[unit]) for unit in np.flatnonzero(sampled)[where_first])
     return Resampled(filled, names, few_clusters(levels.size))
+
+
+def crossing_units(design: Design) -> list[int]:
+    """Return the units that lie in several clusters, of the first name if there are several names."""
+    if "unit" in design.ways[0].whole:
+        return []
+    cluster, inside = np.asarray(design.cluster), np.asarray(design.weights) > 0
+    return [i for i in range(cluster.shape[0]) if np.unique(cluster[i, inside[i]]).size > 1]
+
+
+def few_draws(draws: int) -> tuple[str, ...]:
+    """Warn of too few draws for the tails that tests and intervals are made of."""
+    if draws >= FEW_DRAWS:
+        return ()
+    return (f"only {draws} draws: no p-value can be below {1 / (1 + draws):.2g}; 999 or more are usual",)
 
 
 def few_clusters(count: int) -> tuple[str, ...]:

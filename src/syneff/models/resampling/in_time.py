@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import DataError, SpecError
-from syneff.models.base import Estimate, Estimator
+from syneff.models.audit import join_audits
+from syneff.models.base import Audit, Estimate, Estimator
 from syneff.models.design import treatment_path
 from syneff.panel.panel import Panel
 
@@ -57,23 +58,13 @@ class PlaceboInTime:
         DataError
             If no unit is seen before its adoption.
         """
-        path = np.asarray(treatment_path(panel, self.model.spec)) > 0
-        before = panel.reweight(np.where(path, 0.0, panel.weights))
         term = self.model.spec.treatment
-        fits = []
-        for lead in self.leads:
-            early = np.zeros_like(path)
-            early[:, :-lead] = path[:, lead:]
-            early = np.logical_or.accumulate(early, axis=1)
-            if not (early & ~path & panel.sample).any():
-                raise DataError(
-                    f"PlaceboInTime: no treated unit is seen {lead} periods or fewer before adoption. "
-                    "Use a sample with years before the policy."
-                )
-            fake = before.assign({term: early.astype(float)})
-            fits.append(self.model.estimate(fake, seed=seed, name=name).of_terms((term,)))
+        fits = [
+            self.model.estimate(fake, seed=seed, name=name).of_terms((term,)) for fake in self._early(panel).values()
+        ]
         cov = np.full((len(fits), len(fits)), np.nan)
         np.fill_diagonal(cov, [float(each.cov[0, 0]) for each in fits])
+        path = np.asarray(treatment_path(panel, self.model.spec)) > 0
         rows = int((path & panel.sample).sum())
         said = (f"{rows} rows from adoption on left out: the placebo in time looks at the years before", *fits[0].notes)
         return replace(
@@ -86,3 +77,29 @@ class PlaceboInTime:
             names=tuple(f"lead[{lead}]" for lead in self.leads),
             notes=said,
         )
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit of each lead; see `syneff.models.audit`."""
+        found = {
+            f"lead[{lead}]": self.model.audit(fake, self.model.estimate(fake))
+            for lead, fake in self._early(panel).items()
+        }
+        done = {name: audit for name, audit in found.items() if audit is not None}
+        return join_audits(done) if len(done) == len(found) else None
+
+    def _early(self, panel: Panel) -> dict[int, Panel]:
+        """Return the rows before adoption with a treatment that comes too early, by lead."""
+        path = np.asarray(treatment_path(panel, self.model.spec)) > 0
+        before = panel.reweight(np.where(path, 0.0, panel.weights))
+        fakes = {}
+        for lead in self.leads:
+            early = np.zeros_like(path)
+            early[:, :-lead] = path[:, lead:]
+            early = np.logical_or.accumulate(early, axis=1)
+            if not (early & ~path & panel.sample).any():
+                raise DataError(
+                    f"PlaceboInTime: no treated unit is seen {lead} periods or fewer before adoption. "
+                    "Use a sample with years before the policy."
+                )
+            fakes[lead] = before.assign({self.model.spec.treatment: early.astype(float)})
+        return fakes

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError
-from syneff.models.base import Design, Estimate, Estimator
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Design, Estimate, Estimator
 from syneff.models.resampling.draws import Resampled, resampled_clusters, run_draws
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Int
@@ -81,6 +82,10 @@ class Jackknife:
             draws=left_out,
             notes=(*estimate.notes, *clusters.notes, *lost),
         )
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 def leave_one_out(model: Estimator, design: Design, clusters: Resampled, *, chunk: int | None) -> Estimate:

@@ -24,7 +24,8 @@ import pandas as pd
 from scipy import special
 
 from syneff.errors import DataError, SpecError, one_of, unknown_name
-from syneff.models.base import Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Estimate, Estimator, Test
 from syneff.models.design import treatment_path
 from syneff.models.resampling.assignment import (
     ASSIGN,
@@ -34,7 +35,7 @@ from syneff.models.resampling.assignment import (
     assignment,
     sample_cohorts,
 )
-from syneff.models.resampling.draws import check_draws, run_draws
+from syneff.models.resampling.draws import check_draws, few_draws, run_draws
 from syneff.models.resampling.intervals import LEVEL, monte_carlo_error
 from syneff.panel.panel import Panel
 from syneff.runtime import draw_keys, key_for
@@ -112,21 +113,30 @@ class Placebo:
         found = run_draws(step, common, self.draws, chunk=self.chunk, of="placebo draws")
         drawn, onto = found[0], np.asarray(found[1])
         test, stats = randomisation(actual, drawn, onto, term)
-        said += (p_value_note(test, self.draws),)
+        said += (p_value_note(test, self.draws), *few_draws(self.draws))
         notes = (*actual.notes, *said)
         return replace(actual, draws=drawn, tests=(*actual.tests, test), stats={**actual.stats, **stats}, notes=notes)
+
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _step(
     model: Estimator, rule: str, common: tuple[Any, Assignment, Any], numbers: Int[Array, " draw"]
 ) -> tuple[Estimate, Array]:
-    """Fit a chunk of draws; the coefficients on the real treatment share all work with those on the outcome."""
+    """Fit a chunk of draws; the coefficients on the real treatment share all work with those on the outcome.
+
+    Of a model that is not linear in the outcome the test cannot be inverted that way, so it gets no interval.
+    """
     design, source, key = common
     keys = draw_keys(key, numbers)
     drawn = jax.vmap(lambda each: assign(each, source, rule))(keys)
     paths = adoption_paths(design.weights.shape[1])
     fitted = model.fit_paths(design, paths, drawn)
+    if not model.linear:
+        return replace(fitted, tests=()), jnp.full(drawn.shape[0], jnp.nan)
     onto = model.fit_paths(replace(design, outcome=design.regressors[:, :, 0]), paths, drawn)
     return replace(fitted, tests=()), onto.coef[:, onto.names.index(model.spec.treatment)]
 
@@ -220,7 +230,8 @@ def randomisation(actual: Estimate, drawn: Estimate, onto: np.ndarray, term: str
         "draws_failed": estimated.size - n,
     }
     scalars = {name: jnp.asarray(float(number)) for name, number in stats.items()}
-    ends = inverted_interval(value, draws, onto[estimated]) if np.isfinite(two_sided) else (np.nan, np.nan)
+    invertible = np.isfinite(two_sided) and np.isfinite(onto[estimated]).all()
+    ends = inverted_interval(value, draws, onto[estimated]) if invertible else (np.nan, np.nan)
     low, high, p_value, p_error = (jnp.asarray(float(each)) for each in (*ends, two_sided, error))
     nothing = jnp.asarray(np.nan)
     test = Test(jnp.asarray(value), nothing, nothing, p_value, "randomization", low=low, high=high, error=p_error)
@@ -253,5 +264,7 @@ def inverted_interval(value: float, draws: np.ndarray, onto: np.ndarray) -> tupl
 
 
 def p_value_note(test: Test, draws: int) -> str:
-    """Say a p-value of random draws with its Monte-Carlo error."""
+    """Say a p-value of random draws with its Monte-Carlo error; or that there is none."""
+    if np.isnan(test.pvalue):
+        return f"{test.name}: no p-value of {draws:,} draws, since the estimate or every draw lacks a standard error"
     return f"{test.name}: p = {float(test.pvalue):.4g}, Monte-Carlo error {float(test.error):.2g} of {draws:,} draws"

@@ -6,6 +6,10 @@ r"""The wild cluster bootstrap: multiply the residuals of each cluster by a rand
 keeps its size best), or from the full one (WCU). With Rademacher signs and up to 12 clusters all sign vectors are enumerated:
 then ``p`` is exact, and ties with the actual sample (all signs alike) count half, as in Stata's ``boottest``.
 
+Clustered in several ways, the variance in every t statistic is that of all ways and their intersections, and weights are drawn
+for the clusters of one name (`syneff.models.resampling.multiway`). Such a variance need not be positive: draws in which it is
+not have no statistic, and are left out and counted.
+
 References
 ----------
 Cameron, A. C., Gelbach, J. B. and Miller, D. L. (2008). https://doi.org/10.1162/rest.90.3.414
@@ -21,10 +25,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from syneff.errors import SpecError, one_of
-from syneff.models.base import Design, Estimate, Estimator, Test
+from syneff.models.audit import audit_inside
+from syneff.models.base import Audit, Design, Estimate, Estimator, Test
 from syneff.models.fixed_effects import FixedEffects
-from syneff.models.resampling.draws import Resampled, check_draws, resampled_clusters, run_draws
-from syneff.models.resampling.intervals import LEVEL, monte_carlo_error
+from syneff.models.resampling.draws import check_draws, crossing_units, few_draws, resampled_clusters, run_draws
+from syneff.models.resampling.inversion import WildTest
+from syneff.models.resampling.multiway import bootstrap_clusters, check_variant, variance_terms
+from syneff.numerics.multiway_wild import MultiwayForms, actual_variance, multiway_forms, multiway_statistics
 from syneff.numerics.wild import WildForms, wild_forms, wild_statistics
 from syneff.panel.panel import Panel
 from syneff.runtime import draw_keys, key_for
@@ -52,11 +59,15 @@ class WildClusterBootstrap:
     weights
         "rademacher" (signs), "webb" (six points, for few clusters), "mammen" (two points, skewed) or "normal".
     variant
-        "11" (raw residuals, CV1 variance), "31" (residuals that leave the cluster out), "13" (CV3 variance) or "33" (both).
+        "11" (raw residuals, CV1 variance), "31" (residuals that leave the cluster out), "13" (CV3 variance) or "33" (both);
+        the last two for clusters by one name that hold whole units.
     null_value
         The value that the hypothesis gives the coefficient.
     enumerate
         Use all sign vectors: None where there are at most 2^12, False never, True always.
+    bootstrap_cluster
+        The name whose clusters get one weight each, or several for their intersection; by default the name in `spec.cluster`
+        with the fewest.
     chunk
         Draws at a time; without effect on the results.
     """
@@ -65,13 +76,16 @@ class WildClusterBootstrap:
     draws: int = 9999
     impose_null: bool = True
     weights: str = "rademacher"
-    variant: str = "11"
+    variant: str | int = "11"
     null_value: float = 0.0
     enumerate: bool | None = None
+    bootstrap_cluster: str | tuple[str, ...] | None = None
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "variant", str(self.variant))
+        object.__setattr__(self, "variant", str(self.variant))  # a command line has numbers
+        if not isinstance(self.bootstrap_cluster, str | None):  # yaml has lists
+            object.__setattr__(self, "bootstrap_cluster", tuple(self.bootstrap_cluster))
         one_of("estimator.weights", self.weights, WEIGHTS)
         one_of("estimator.variant", self.variant, VARIANTS)
         check_draws("WildClusterBootstrap", self.draws, self.chunk)
@@ -103,53 +117,87 @@ class WildClusterBootstrap:
         Raises
         ------
         SpecError
-            If a cluster is not constant within units, or there are too many sign vectors to enumerate.
+            If the variant is not defined for these clusters, or there are too many sign vectors to enumerate.
         """
-        spec = self.model.spec
         actual = self.model.estimate(panel, seed=seed, name=name)
-        design = self.model.design(panel)
-        clusters = resampled_clusters("WildClusterBootstrap", panel, design, spec)
-        count = len(clusters.names)
-        exact = self._enumerates(count)
-        forms = self._forms(design, clusters)
+        plan = self._plan(panel, self.model.design(panel), actual)
+        exact = self._enumerates(plan.count)
         rule = "enumerated" if exact else self.weights
-        total = 2**count if exact else self.draws
-        step = partial(_step, rule, count)
-        parts = run_draws(step, (forms, key_for(seed, name)), total, chunk=self.chunk or CHUNK, of="wild draws")
-        deviations = np.asarray(forms.actual)
-        factor = self._factor(actual, deviations, count)
-        error = float(np.sqrt(factor * (deviations**2).sum()))
-        bootstrap = _Bootstrap(np.asarray(parts), float(actual.coef[0]), error, factor, self.null_value, exact)
-        test, stats = bootstrap.test()
-        said = self._note(test, count, total, exact=exact)
-        warned = () if exact else clusters.notes
+        total = 2**plan.count if exact else self.draws
+        step = partial(_step, rule, plan.count)
+        parts = run_draws(step, (plan.forms, key_for(seed, name)), total, chunk=self.chunk or CHUNK, of="wild draws")
+        error = float(np.sqrt(plan.variance)) if plan.variance > 0 else np.nan
+        found = WildTest(np.asarray(parts), float(actual.coef[0]), error, plan.factor, self.null_value, exact)
+        test, stats = found.test()
+        said = self._notes(test, plan, (total, total - int(stats["wild_draws"])), exact=exact)
         return replace(
             actual,
-            draws=_draws(actual, parts, factor),
+            draws=_draws(actual, parts, plan.factor),
             tests=(*actual.tests, test),
             stats={**actual.stats, **stats},
-            notes=(*actual.notes, *warned, said),
+            notes=(*actual.notes, *(() if exact else (*plan.notes, *few_draws(total))), *said),
         )
 
-    def _note(self, test: Test, count: int, draws: int, *, exact: bool) -> str:
-        """Say what was drawn, and the p-value with its Monte-Carlo error."""
-        name = f"{'WCR' if self.impose_null else 'WCU'}-{self.variant}"
-        drawn = f"{draws:,} sign vectors, all there are" if exact else f"{draws:,} draws of {self.weights} weights"
-        error = "" if exact else f", Monte-Carlo error {float(test.error):.2g}"
-        return f"wild cluster bootstrap ({name}, {count} clusters, {drawn}): p = {float(test.pvalue):.4g}{error}"
+    def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
+        """Audit the fit inside; see `syneff.models.audit`."""
+        return audit_inside(self.model, panel)
 
-    def _forms(self, design: Design, clusters: Resampled) -> WildForms:
+    def _notes(self, test: Test, plan: "_Plan", draws: tuple[int, int], *, exact: bool) -> tuple[str, ...]:
+        """Say what was drawn, the p-value with its Monte-Carlo error, and how many draws were lost."""
+        total, lost = draws
+        name = f"{'WCR' if self.impose_null else 'WCU'}-{self.variant}"
+        drawn = f"{total:,} sign vectors, all there are" if exact else f"{total:,} draws of {self.weights} weights"
+        error = "" if exact else f", Monte-Carlo error {float(test.error):.2g}"
+        said = f"wild cluster bootstrap ({name}, {plan.groups}, {drawn}): p = {float(test.pvalue):.4g}{error}"
+        if not plan.variance > 0:
+            why = "the estimate's own clustered variance is not positive"
+            if str(self.variant)[1] == "3":
+                why = "without one of the clusters the effect cannot be estimated; use variant=11 or 31"
+            return (f"wild cluster bootstrap ({name}, {plan.groups}): no statistic, {why}",)
+        left_out = f"{lost:,} of {total:,} wild draws left out: their variance is not positive"
+        return (said, left_out) if lost else (said,)
+
+    def _plan(self, panel: Panel, design: Design, actual: Estimate) -> "_Plan":
+        spec = self.model.spec
+        if len(design.ways) > 1 or self.bootstrap_cluster not in (None, spec.cluster) or crossing_units(design):
+            return self._multiway_plan(panel, design, actual)
+        clusters = resampled_clusters("WildClusterBootstrap", panel, design, spec)
+        count = len(clusters.names)
         forms: WildForms = wild_forms(
             design.outcome - self.null_value * design.regressors[:, :, 0],
             design.regressors,
             design.weights,
             jnp.asarray(clusters.codes),
-            n_clusters=len(clusters.names),
-            effects=self.model.spec.effects,
+            n_clusters=count,
+            effects=spec.effects,
             impose_null=self.impose_null,
-            variant=self.variant,
+            variant=str(self.variant),
         )
-        return forms
+        squares = float((np.asarray(forms.actual) ** 2).sum())
+        factor = self._factor(actual, squares, count)
+        return _Plan(forms, count, f"{count} clusters", factor, factor * squares, clusters.notes)
+
+    def _multiway_plan(self, panel: Panel, design: Design, actual: Estimate) -> "_Plan":
+        spec = self.model.spec
+        groups = bootstrap_clusters(panel, design, spec, self.bootstrap_cluster)
+        check_variant(str(self.variant), groups, spec.effects)
+        ways, factors = variance_terms(spec, design, actual)
+        outcome = design.outcome - self.null_value * design.regressors[:, :, 0]
+        forms: MultiwayForms = multiway_forms(
+            (outcome, design.regressors, design.weights),
+            jnp.asarray(groups.codes),
+            ways,
+            factors,
+            n_groups=groups.count,
+            effects=spec.effects,
+            impose_null=self.impose_null,
+            leave_out=str(self.variant)[0] == "3",
+        )
+        variance = float(actual_variance(forms))
+        said = (
+            f"clustered by {' and '.join(spec.cluster_names or ('unit',))}, drawn for {groups.count} by {groups.name}"
+        )
+        return _Plan(forms, groups.count, said, 1.0, variance, groups.notes)
 
     def _enumerates(self, count: int) -> bool:
         if self.enumerate is not None and self.enumerate and count > ENUMERATED:
@@ -159,74 +207,28 @@ class WildClusterBootstrap:
             )
         return self.weights == "rademacher" and count <= ENUMERATED and self.enumerate is not False
 
-    def _factor(self, actual: Estimate, deviations: np.ndarray, count: int) -> float:
+    def _factor(self, actual: Estimate, squares: float, count: int) -> float:
         """Return the factor of the sum of squares: the jackknife's, or the small-sample rule of the model.
 
         The rule is read off the model's own clustered standard error; where that is of another kind, G/(G-1) stands for it.
         It multiplies the actual and all drawn variances, so the p-value does not depend on it.
         """
-        if self.variant[1] == "3":
+        if str(self.variant)[1] == "3":
             return (count - 1.0) / count
         clustered = self.model.spec.covariance in ("CR1", "CR0")
-        return float(actual.cov[0, 0]) / float((deviations**2).sum()) if clustered else count / (count - 1.0)
+        return float(actual.cov[0, 0]) / squares if clustered else count / (count - 1.0)
 
 
 @dataclass(frozen=True)
-class _Bootstrap:
-    """The statistics of all draws, as functions of the null value."""
+class _Plan:
+    """What the draws are made of: forms, number and name of the clusters that are drawn, the variance and its factor, notes."""
 
-    parts: np.ndarray
-    value: float
-    error: float
+    forms: WildForms | MultiwayForms
+    count: int
+    groups: str
     factor: float
-    null: float
-    exact: bool
-
-    def statistics(self, null: float) -> np.ndarray:
-        effect, slope, square, cross, curve = self.parts.T
-        x = null - self.null
-        variance = self.factor * (square + 2.0 * cross * x + curve * x**2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray((effect + slope * x) / np.sqrt(np.maximum(variance, 0.0)))
-
-    def pvalue(self, null: float, side: int = 0) -> float:
-        """Return the p-value: two-sided (0), of a greater (1) or a smaller (-1) coefficient."""
-        drawn, statistic = self.statistics(null), (self.value - null) / self.error
-        drawn = drawn[np.isfinite(drawn)]
-        drawn, statistic = (np.abs(drawn), abs(statistic)) if side == 0 else (side * drawn, side * statistic)
-        slack = 1e-9 * max(abs(statistic), 1.0)
-        beyond, ties = (drawn > statistic + slack).sum(), (np.abs(drawn - statistic) <= slack).sum()
-        if self.exact:
-            return float((beyond + ties / 2.0) / drawn.size)
-        return float((1 + beyond + ties) / (1 + drawn.size))
-
-    def end(self, side: int) -> float:
-        """Return where the p-value falls to 1 - LEVEL, searching from the estimate to one side."""
-        inner, step = self.value, self.error
-        for _ in range(40):
-            outer = self.value + side * step
-            if self.pvalue(outer) <= 1.0 - LEVEL:
-                break
-            inner, step = outer, 2.0 * step
-        else:
-            return side * np.inf
-        for _ in range(50):
-            middle = 0.5 * (inner + outer)
-            inner, outer = (middle, outer) if self.pvalue(middle) > 1.0 - LEVEL else (inner, middle)
-        return 0.5 * (inner + outer)
-
-    def test(self) -> tuple[Test, dict[str, Array]]:
-        two_sided, greater, less = (self.pvalue(self.null, side) for side in (0, 1, -1))
-        found = np.isfinite(self.error) and np.isfinite(self.value)
-        drawn = int(np.isfinite(self.statistics(self.null)).sum())
-        low, high = (self.end(-1), self.end(1)) if found and drawn else (np.nan, np.nan)
-        error = 0.0 if self.exact else monte_carlo_error(two_sided, drawn)
-        numbers = ((self.value - self.null) / self.error, two_sided if found else np.nan, low, high, error)
-        statistic, pvalue, low_end, high_end, error_of_p = (jnp.asarray(float(each)) for each in numbers)
-        nothing = jnp.asarray(np.nan)
-        test = Test(statistic, nothing, nothing, pvalue, "wild_cluster", low=low_end, high=high_end, error=error_of_p)
-        stats = {"wild_p_greater": greater, "wild_p_less": less, "wild_draws": drawn}
-        return test, {name: jnp.asarray(float(number)) for name, number in stats.items()}
+    variance: float
+    notes: tuple[str, ...]
 
 
 def draw_weights(key: Key, count: int, rule: str) -> Float[Array, " cluster"]:
@@ -256,13 +258,15 @@ def draw_weights(key: Key, count: int, rule: str) -> Float[Array, " cluster"]:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _step(rule: str, count: int, common: tuple[WildForms, Any], numbers: Int[Array, " draw"]) -> Float[Array, "draw 5"]:
+def _step(
+    rule: str, count: int, common: tuple[WildForms | MultiwayForms, Any], numbers: Int[Array, " draw"]
+) -> Float[Array, "draw 5"]:
     forms, key = common
     if rule == "enumerated":
         drawn = 1.0 - 2.0 * ((numbers[:, None] >> jnp.arange(count)[None, :]) & 1).astype(float)
     else:
         drawn = jax.vmap(lambda each: draw_weights(each, count, rule))(draw_keys(key, numbers))
-    return wild_statistics(forms, drawn)
+    return wild_statistics(forms, drawn) if isinstance(forms, WildForms) else multiway_statistics(forms, drawn)
 
 
 def _draws(actual: Estimate, parts: Array, factor: float) -> Estimate:

@@ -170,7 +170,12 @@ def _density(axes: Axes, values: np.ndarray) -> None:
 
 
 def specification_curve(
-    frame: pd.DataFrame, *, options: Mapping[str, str], effect: str = "Effect", synthetic: bool = False
+    frame: pd.DataFrame,
+    *,
+    options: Mapping[str, str],
+    effect: str = "Effect",
+    total: int | None = None,
+    synthetic: bool = False,
 ) -> Figure:
     """Draw estimates in order of size, with 95 % intervals, above the options that each was made with.
 
@@ -183,6 +188,8 @@ def specification_curve(
         Label of each option, by its column; one that does not vary is not shown.
     effect
         Label of the effect.
+    total
+        Of how many specifications these are some, evenly spaced by rank; None if these are all.
     synthetic
         Whether to say that the panel is synthetic.
     """
@@ -206,6 +213,7 @@ def specification_curve(
         _choices(bottom, rows, choices, options)
         failed = len(frame) - len(rows)
         said = f"{len(rows):,} specifications" + (f" ({failed:,} without an estimate)" if failed else "")
+        said = said if total is None else f"{len(rows):,} of {total:,} specifications, evenly spaced by rank"
         write_remarks(top, [*(["synthetic panel"] if synthetic else []), said])
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2, handletextpad=0.4)
     return figure

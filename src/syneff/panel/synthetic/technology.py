@@ -22,7 +22,8 @@ GDP, PM2.5 and CO2 are drawn, hence both v of a city-year are known, and h, comm
     (2 h / (3 - v_1) - smin_1) (2 h / (3 - v_2) - smin_2) = syeff^4 (smax - smin_1) (smax - smin_2).
 
 Inputs follow as x_i = y (x_i/y of the best) / (h w_i), where the mix w has mean 1 over the inputs. What cannot be reached,
-because no r_i may pass the second's, is mended by making that city-year cleaner.
+because no r_i may pass the second's, is mended by making that city-year cleaner. The mix is free within bounds: it is used to
+give capital a path that positive investment makes (`syneff.panel.synthetic.capital`).
 The scores: Tone (2001), doi:10.1016/S0377-2217(99)00407-5; Tone (2002), doi:10.1016/S0377-2217(01)00324-1.
 """
 
@@ -31,13 +32,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from syneff.panel.synthetic.capital import follow, smooth
 from syneff.typing import Float, HostUnitPeriod
 
 KAPPA = 1.02  # how much worse than the best the second is; near 1 the room for the other outcomes is widest
 CEILING = 2.0 * KAPPA / (KAPPA + 1.0)  # super-efficiency of the best
 WORST = 0.075  # mean input productivity of the worst city-year, relative to the best
 ROOM = 0.955  # no other city-year has a mean input productivity above this
-MIX = 0.35  # largest relative deviation of one input's productivity from the mean
+SPARE = 0.98  # of the room below the second that an input's productivity may fill
+MIX = (0.25, 2.4)  # of one input's productivity beside the mean
+LEAN = 0.3  # of the productivity of labour beside energy, at the most
 # Per 10^8 yuan of GDP: 10^4 persons, 10^8 yuan, 10^4 tce.
 INPUTS_OF_BEST = {"labour": 0.016, "capital": 0.95, "energy": 0.42}
 
@@ -95,7 +99,7 @@ def invert(
     wanted: HostUnitPeriod,
     gdp: HostUnitPeriod,
     bads: Mapping[str, HostUnitPeriod],
-    mix: Float[np.ndarray, "unit period input"],
+    mix: Float[np.ndarray, " unit"],
     *,
     benchmarks: Benchmarks,
 ) -> Inversion:
@@ -111,7 +115,7 @@ def invert(
         The bad outputs of the two scores, ``[unit period]`` by name; kept but for the benchmarks and for city-years that
         must be cleaner to be reached.
     mix
-        In [-1, 1]: how productive each input is beside the other inputs.
+        In [-1, 1]: how productive labour is beside energy, by unit.
     benchmarks
         The three city-years that pin the scale.
     """
@@ -130,7 +134,7 @@ def invert(
     productivity = _mean_productivity(_score(shares), floor, product)
     productivity[benchmarks.best] = 1.0
     polluted = {name: gdp * level / share for name, level, share in zip(bads, lowest, shares, strict=True)}
-    return Inversion(outcome=outcome, columns={**_inputs(productivity, gdp, mix), **polluted})
+    return Inversion(outcome=outcome, columns={**_inputs(productivity, gdp, mix, ordinary), **polluted})
 
 
 def _score(share: np.ndarray) -> np.ndarray:
@@ -162,11 +166,20 @@ def _mean_productivity(score: np.ndarray, floor: np.ndarray, product: HostUnitPe
     return np.asarray((a * d + b * c + np.sqrt((a * d - b * c) ** 2 + 4.0 * a * b * product)) / (2.0 * a * b))
 
 
-def _inputs(productivity: HostUnitPeriod, gdp: HostUnitPeriod, mix: np.ndarray) -> dict[str, HostUnitPeriod]:
+def _inputs(
+    productivity: HostUnitPeriod, gdp: HostUnitPeriod, mix: Float[np.ndarray, " unit"], ordinary: np.ndarray
+) -> dict[str, HostUnitPeriod]:
     """Return inputs of the given mean productivity, none more productive than at the second city-year."""
-    headroom = 1.0 / (KAPPA * productivity) - 1.0
-    deviation = (mix - mix.mean(axis=2, keepdims=True)) * 0.75  # |mix| <= 1 leaves |mix - mean| <= 4/3 for three inputs
-    relative = 1.0 + np.clip(0.9 * headroom, 0.0, MIX)[:, :, None] * deviation
+    best = INPUTS_OF_BEST
+    most = np.where(ordinary, np.minimum(1.0 + SPARE * (1.0 / (KAPPA * productivity) - 1.0), MIX[1]), 1.0)
+    least = np.where(ordinary, np.maximum(3.0 - 2.0 * most, MIX[0]), 1.0)
+    even = best["capital"] * gdp / productivity
+    capital = follow(smooth(even), low=even / most, high=even / least)
+    rest = (3.0 - even / capital) / 2.0
+    room = np.maximum(np.minimum(most / rest - 1.0, 1.0 - MIX[0] / rest), 0.0)
+    lean = np.clip(LEAN * mix[:, None], -room, room)
     return {
-        name: best * gdp / (productivity * relative[:, :, k]) for k, (name, best) in enumerate(INPUTS_OF_BEST.items())
+        "labour": best["labour"] * gdp / (productivity * rest * (1.0 + lean)),
+        "capital": capital,
+        "energy": best["energy"] * gdp / (productivity * rest * (1.0 - lean)),
     }

@@ -1,0 +1,1 @@
+"""What instruments need beside their estimate: checks of input, first stages, tests, and sets that weak ones cannot hurt."""

@@ -1,0 +1,112 @@
+"""The multiverse: each specification is the regression that its labels name, and the joint tests are the placebo's."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from syneff.errors import SpecError
+from syneff.models.fixed_effects import FixedEffects
+from syneff.models.resampling import Placebo
+from syneff.models.spec import Spec
+from syneff.panel.samples import where
+from syneff.panel.steps import log, winsorise
+from syneff.pipeline import Multiverse
+from tests.panels import staggered
+
+SPEC = Spec("y", controls=("a", "b"))
+GRID = {
+    "transforms": {"none": None, "cut": partial(winsorise, columns=["y"], lower=5, upper=95)},
+    "samples": {"all": None, "late": partial(where, condition="period >= 2001")},
+    "effects": {"both": ("unit", "period"), "period": ("period",)},
+    "clusters": ("unit", "region"),
+}
+
+
+def rows(estimate):
+    return estimate.details["specifications"]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return Multiverse(SPEC, **GRID).estimate(staggered(3))
+
+
+def test_the_grid_is_the_product_of_its_choices_and_the_first_is_the_default(found):
+    frame = rows(found)
+    axes = ["measure", "transform", "sample", "outcome", "treatment", "effects", "cluster", "controls"]
+    assert len(frame) == 2 * 2 * 2 * 2 * 4 == len(frame.drop_duplicates(axes))
+    (default,) = frame[frame["default"]].to_dict("records")
+    assert [default[axis] for axis in axes] == ["as it is", "none", "all", "y", "treat", "both", "unit", "a b"]
+
+
+def test_each_specification_is_the_regression_that_its_labels_name(found):
+    frame = rows(found)
+    for _, row in frame.iloc[::7].iterrows():
+        panel = staggered(3)
+        for axis in ("transform", "sample"):
+            step = GRID[f"{axis}s"][row[axis]]
+            panel = panel if step is None else step(panel)
+        controls = () if row["controls"] == "none" else tuple(row["controls"].split())
+        spec = replace(SPEC, controls=controls, effects=GRID["effects"][row["effects"]], cluster=row["cluster"])
+        alone = FixedEffects(spec).estimate(panel).frame().set_index("term").loc["treat"]
+        for key in ("estimate", "std_error", "p_value", "conf_low", "conf_high", "nobs"):
+            assert row[key] == pytest.approx(alone[key], rel=1e-9), key
+        spread = panel.column("y")[panel.sample].std()
+        assert row["standardised"] == pytest.approx(alone["estimate"] / spread, rel=1e-9)
+
+
+def test_the_summary_is_that_of_the_rows(found):
+    frame, terms = rows(found), found.frame().set_index("term")["estimate"]
+    assert terms["median"] == pytest.approx(frame["standardised"].median())
+    assert terms["share_significant"] == pytest.approx((frame["p_value"] < 0.05).mean())
+    assert terms["mean_t"] == pytest.approx(frame["statistic"].mean())
+    shares = terms[terms.index.str.startswith("shapley:")]
+    assert shares.sum() == pytest.approx(1)
+    assert shares["shapley:outcome"] == 0
+
+
+def test_a_control_with_gaps_costs_rows_only_where_it_is_used():
+    panel = staggered(3)
+    gaps = panel.column("b").copy()
+    gaps[:4, 2] = np.nan
+    panel = panel.assign({"b": gaps})
+    frame = rows(Multiverse(SPEC).estimate(panel)).set_index("controls")
+    assert frame.loc["a", "nobs"] == panel.sample.sum()
+    assert frame.loc["a b", "nobs"] == panel.sample.sum() - 4
+    alone = FixedEffects(SPEC).estimate(panel).frame().set_index("term").loc["treat"]
+    assert frame.loc["a b", "std_error"] == pytest.approx(alone["std_error"], rel=1e-9)
+
+
+def test_the_joint_test_of_one_specification_is_its_placebo():
+    panel = staggered(5)
+    one = Multiverse(SPEC, controls={"both": ("a", "b")}, draws=99).estimate(panel, seed=2, name="m")
+    placebo = Placebo(FixedEffects(SPEC), draws=99).estimate(panel, seed=2, name="m").frame().set_index("term")
+    tests = one.frame().set_index("term")
+    assert tests.loc["joint_median", "p_value"] == pytest.approx(placebo.loc["randomization", "p_value"])
+    chance = Placebo(FixedEffects(SPEC), draws=99).estimate(panel, seed=2, name="m").draws_frame()
+    beyond = (chance["statistic"].abs() >= abs(tests.loc["joint_t", "statistic"])).sum()
+    assert tests.loc["joint_t", "p_value"] == pytest.approx((1 + beyond) / 100)
+
+
+def test_what_cannot_be_estimated_is_told_and_the_rest_goes_on():
+    panel = staggered(3).assign({"flat": np.ones((30, 8))})
+    found = Multiverse(SPEC, outcomes=("y", "flat"), controls={"a": ("a",)}).estimate(panel)
+    frame = rows(found).set_index("outcome")
+    assert np.isfinite(frame.loc["y", "estimate"])
+    assert "'flat' is 1 on all" in frame.loc["flat", "message"]
+    assert any("1 specifications have no estimate" in note for note in found.notes)
+    broken = Multiverse(SPEC, transforms={"log": partial(log, columns=["y"]), "none": None}, controls={"a": ("a",)})
+    frame = rows(broken.estimate(panel.assign({"y": panel.column("y") - 10}))).set_index("transform")
+    assert frame.loc["log", "message"]
+    assert np.isfinite(frame.loc["none", "estimate"])
+
+
+def test_mistakes_are_told():
+    with pytest.raises(SpecError, match="draws=-1"):
+        Multiverse(SPEC, draws=-1)
+    with pytest.raises(SpecError, match="no choice of controls"):
+        Multiverse(SPEC, controls={})
+    with pytest.raises(SpecError, match="none of 4 specifications"):
+        Multiverse(replace(SPEC, outcome="flat")).estimate(staggered(3).assign({"flat": np.ones((30, 8))}))
