@@ -1,12 +1,12 @@
-"""Time the main computations on this machine, beside outside programs in one run: `benchmark.py [dea] [did] [spatial]`."""
+"""Time the main computations here, beside outside programs in one run: `benchmark.py [dea] [did] [spatial] [sweep]`."""
 
 import argparse
 
 from rich.console import Console
 
-from benchmarks import dea, did, spatial
+from benchmarks import dea, did, spatial, sweep
 
-SUBJECTS = {"dea": dea.time_dea, "did": did.time_did, "spatial": spatial.time_spatial}
+SUBJECTS = {"dea": dea.time_dea, "did": did.time_did, "spatial": spatial.time_spatial, "sweep": sweep.time_sweep}
 
 
 def main() -> None:

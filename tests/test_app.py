@@ -1,5 +1,6 @@
 """The command, from words to exit status, folders and messages."""
 
+import errno
 import json
 import os
 import re
@@ -15,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.errors import MissingConfigException
 
+import syneff as package
 from syneff import app, record
 from syneff.measure.coupling import coupling
 from syneff.measure.efficiency import super_sbm
@@ -28,6 +31,7 @@ TIDY = (
 )
 # Steps and an estimator of one's own, as a user's folder brings them: quick, and failing when told to.
 OWN = """
+import os
 from syneff.errors import DataError
 from syneff.models.description import Describe
 
@@ -38,6 +42,8 @@ def fail(panel, *, how):
         raise ZeroDivisionError("nobody's fault")
     if how == "interrupt":
         raise KeyboardInterrupt
+    if how == "kill":
+        os.kill(os.getpid(), 9)
     return panel
 """
 QUICK = """
@@ -91,7 +97,7 @@ def own(tmp_path):
     """Return a folder with experiments of one's own: good, data (input is wrong), bug (unexpected)."""
     (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
-    for column, how in enumerate(("good", "data", "bug", "interrupt")):
+    for column, how in enumerate(("good", "data", "bug", "interrupt", "kill")):
         (tmp_path / "mine" / "experiment" / f"{how}.yaml").write_text(QUICK.format(name=how, column=column, how=how))
     return tmp_path
 
@@ -133,12 +139,94 @@ def test_mistakes_are_one_message_and_status_2(syneff, tmp_path):
         assert answer.stdout == ""
 
 
-@pytest.mark.skipif(find_spec("submitit") is not None, reason="the extra slurm is installed")
-def test_a_missing_launcher_names_its_package(syneff):
-    answer = syneff("experiment=table03", "launcher=slurm")
+def test_a_missing_launcher_names_its_package():
+    for name, extra in (("submitit_slurm", "'syneff[slurm]'"), ("joblib", "hydra-joblib-launcher")):
+        error = MissingConfigException("not found", missing_cfg_file=f"hydra/launcher/{name}", options=["basic"])
+        assert f"pip install {extra}; or use launcher=local" in app.explain(error)
+
+
+@pytest.mark.skipif(find_spec("submitit") is None, reason="the extra slurm is not installed")
+def test_a_machine_without_a_scheduler_is_one_message(syneff, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    answer = syneff("experiment=table03", "launcher=slurm", "compute=test")
     assert answer.returncode == 2
-    assert "pip install 'syneff[slurm]'" in answer.stderr
+    assert answer.stderr.startswith("syneff: launcher=slurm: there is no sbatch on this machine.")
     assert len(answer.stderr.splitlines()) == 1
+
+
+def test_only_the_failed_cells_are_run_again(syneff, own):
+    words = ("--config-dir", "mine", "compute=test", "report=none", "experiment=bug,good,data")
+    failed = syneff(*words)
+    again = failed.stderr.splitlines()[-1].partition("no others: ")[2]
+    assert shlex.split(again) == ["syneff", *words, "only=failed"]
+    folder = own / "outputs" / "bug_good_data"
+    written = (folder / "good" / "manifest.json").stat().st_mtime_ns
+    (own / "mine" / "experiment" / "bug.yaml").write_text(QUICK.format(name="bug", column=1, how="good"))
+    answer = syneff(*shlex.split(again)[1:])
+    assert "1 cells done, 1 skipped (nothing changed; force=true does them again), 1 failed" in answer.stdout
+    assert (folder / "good" / "manifest.json").stat().st_mtime_ns == written
+    os.truncate(folder / "good" / "tidy.parquet", 100)
+    answer = syneff(*words[:-1], "experiment=bug,good", "batch=bug_good_data", "only=failed")
+    assert (answer.returncode, "1 cells done, 1 skipped" in answer.stdout) == (0, True)
+    assert syneff(*words, "only=some").stderr.startswith("syneff: unknown value for only: 'some'.")
+
+
+def test_a_full_disk_is_one_message(syneff, own, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    words = ("--config-dir", "mine", "compute=test", "report=none", "experiment=good", "seed=1,2")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    answer = syneff(*words)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("syneff: good,seed=1, good,seed=2: outputs/good cannot be written: No space left")
+    assert len(answer.stderr.splitlines()) == 2
+
+
+def test_a_run_is_compacted_and_read_again(syneff, own):
+    words = ("--config-dir", "mine", "compute=test", "report=none", "experiment=good", "seed=1,2")
+    assert syneff(*words).returncode == 0
+    assert syneff("compact=outputs/good").stdout == "2 cells in outputs/good/.compacted\n"
+    assert not list((own / "outputs" / "good").glob("good*"))
+    assert "0 cells done, 2 skipped" in syneff(*words).stdout
+    assert syneff("compact=nowhere").returncode == syneff("collect=nowhere").returncode == 2
+
+
+@pytest.mark.skipif(find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="hydra-joblib-launcher is missing")
+@pytest.mark.slow
+def test_a_killed_process_of_a_pool_does_not_stop_the_others(syneff, own, monkeypatch):
+    """And the results are those of one process."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(own), str(Path(package.__file__).parents[1])]))
+    words = ("--config-dir", "mine", "compute=test", "report=none")
+    pool = ("launcher=joblib", "hydra.launcher.n_jobs=2")
+    answer = syneff(*words, *pool, "experiment=kill,good", "seed=1,2")
+    assert answer.returncode == 1, answer
+    assert "kill,seed=1, kill,seed=2: its process was killed" in answer.stderr
+    assert "2 cells done, 0 skipped, 2 failed" in answer.stdout
+    assert syneff(*words, "experiment=good", "seed=1,2").returncode == 0
+    outputs = own / "outputs"
+    pd.testing.assert_frame_equal(tidy(outputs / "kill_good"), tidy(outputs / "good"))
+
+
+@pytest.mark.slow
+def test_control_c_leaves_a_store_that_the_same_command_goes_on_from(own, syneff):
+    words = ["--config-dir", "mine", "compute=test", "experiment=good", "report=none", "-m", "seed=range(40)"]
+    code = "import sys; from syneff.app import main; sys.exit(main())"
+    source = os.pathsep.join([str(own), str(Path(package.__file__).parents[1])])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=own, env={**os.environ, "PYTHONPATH": source}, stderr=subprocess.PIPE
+    )
+    folder = own / "outputs" / "good"
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*/manifest.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.decode() == "syneff: interrupted; finished cells are kept, the same command goes on from there.\n"
+    kept = len(list(folder.glob("*/manifest.json")))
+    assert 3 <= kept < 40
+    assert f"{40 - kept} cells done, {kept} skipped" in syneff(*words).stdout
 
 
 def test_cells_are_stored_skipped_and_forced(syneff, own):
@@ -307,7 +395,8 @@ def test_technologies_are_swept_into_one_table(syneff, tmp_path):
 def test_a_kill_leaves_nothing_half_written(own):
     words = [sys.executable, "-c", "import sys; from syneff.app import main; sys.exit(main())", "--config-dir", "mine"]
     words += ["compute=test", "experiment=good", "report=none", "-m", f"seed={','.join(map(str, range(60)))}"]
-    process = subprocess.Popen(words, cwd=own, env={**os.environ, "PYTHONPATH": str(own)}, stdout=subprocess.DEVNULL)
+    source = os.pathsep.join([str(own), str(Path(package.__file__).parents[1])])
+    process = subprocess.Popen(words, cwd=own, env={**os.environ, "PYTHONPATH": source}, stdout=subprocess.DEVNULL)
     folder = own / "outputs" / "good"
     deadline = time.monotonic() + 120
     while len(list(folder.glob("*/manifest.json"))) < 3 and process.poll() is None and time.monotonic() < deadline:

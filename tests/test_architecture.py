@@ -27,7 +27,10 @@ ARROWS = {
     "syneff.nodes": ("syneff.errors",),
     "syneff.progress": (),
     "syneff.ledger": (),
-    "syneff.store": ("syneff.ledger",),
+    "syneff.journal": ("syneff.errors", "syneff.ledger"),
+    "syneff.claims": (),
+    "syneff.compaction": (),
+    "syneff.store": ("syneff.claims", "syneff.compaction", "syneff.errors", "syneff.journal", "syneff.ledger"),
     "syneff.experiment": ("syneff.nodes", "syneff.panel", "syneff.models.base", *FOUNDATIONS),
     "syneff.record": ("syneff.experiment", "syneff.panel", "syneff.models.base", *FOUNDATIONS),
     "syneff.panel": FOUNDATIONS,
@@ -39,14 +42,18 @@ ARROWS = {
     "syneff.report.multiplicity": ("syneff.report", "syneff.numerics.multiple_testing", *FOUNDATIONS),
     "syneff.pipeline": ("syneff.measure", "syneff.models", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
+    "syneff.messages": ("syneff.command", "syneff.configuration", "syneff.errors", "syneff.ledger", "syneff.nodes"),
+    "syneff.launch": ("syneff.errors", "syneff.ledger"),
+    "syneff.launch.worker": ("syneff.app", "syneff.command", "syneff.errors", "syneff.launch.pack", "syneff.runtime"),
     "syneff.app": ("syneff",),
     "syneff.configuration": (),
     "syneff.__main__": ("syneff.app",),
 }
 # Beginnings of the modules that may import a package, by package; every other package is free.
-HOMES = {"hydra": ("syneff.app",), "omegaconf": ("syneff.app",), "matplotlib": ("syneff.report.figures",)}
+CONFIGURED = ("syneff.app", "syneff.launch", "syneff.messages")
+HOMES = {"hydra": CONFIGURED, "omegaconf": CONFIGURED, "matplotlib": ("syneff.report.figures",)}
 # Imported inside functions only, wherever they are used.
-LAZY = ("pyfixest", "libpysal", "pandera", "duckdb", "maketables", "geopandas")
+LAZY = ("submitit", "pyfixest", "libpysal", "pandera", "duckdb", "maketables", "geopandas")
 
 LINES_OF_A_MODULE = 350
 LINES_OF_A_FUNCTION = 40

@@ -1,7 +1,9 @@
 """Experiments: stages in order, a shared panel measured once, and what is kept of a run."""
 
 from dataclasses import replace
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,7 +13,9 @@ from syneff.experiment import Experiment
 from syneff.models.base import Spec
 from syneff.models.description import Describe
 from syneff.models.fixed_effects import FixedEffects
+from syneff.numerics.batching import default_chunk
 from syneff.panel.panel import Truth, Variable
+from syneff.panel.synthetic import synthetic
 
 from .panels import staggered
 
@@ -155,3 +159,33 @@ def test_what_no_program_estimates_is_not_audited():
 def test_a_source_is_named_by_its_function():
     assert record.source_name({}) == "python"
     assert record.source_name({"_target_": "syneff.panel.synthetic.synthetic", "units": 3}) == record.SYNTHETIC
+
+
+class Hungry:
+    """An estimator that runs out of memory unless its chunks are small enough."""
+
+    def __init__(self, error, fits):
+        self.error, self.fits, self.chunks = error, fits, []
+
+    def estimate(self, panel, *, seed=0, name=""):
+        self.chunks.append(default_chunk())
+        if self.chunks[-1] > self.fits:
+            raise self.error
+        return Describe(variables=("pop",)).estimate(panel, seed=seed, name=name)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")]
+)
+def test_out_of_memory_is_tried_once_in_smaller_chunks_and_then_said(error):
+    source = partial(synthetic, units=20, periods=(2008, 2012))
+    enough, never = Hungry(error, 8), Hungry(error, 0)
+    run = experiment.run_in_memory(experiment.Experiment("a", source, enough))
+    assert enough.chunks == [64, 8]
+    assert "memory did not suffice: computed again in chunks of 1/8" in run.estimate.notes[-1]
+    with pytest.raises(MemoryError, match="nor for chunks of 1/8"):
+        experiment.run_in_memory(experiment.Experiment("a", source, never))
+    assert never.chunks == [64, 8]
+    assert default_chunk() == 64
+    with pytest.raises(ValueError, match="nothing to do with memory"):
+        experiment.run_in_memory(experiment.Experiment("a", source, Hungry(ValueError("nothing to do with memory"), 0)))

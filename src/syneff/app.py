@@ -1,4 +1,4 @@
-"""The `syneff` command: the only module that knows Hydra.
+"""The `syneff` command.
 
 Hydra composes the configuration of each cell and hands it to `cell`, here or on a node of a cluster. `cell` never raises: it
 leaves word of how it ended (`syneff.ledger.Outcome`), so one bad cell does not stop a sweep. `main` collects the words, builds
@@ -9,130 +9,236 @@ the report and gives the exit status:
 2   the user's input is wrong: one message, no traceback (HYDRA_FULL_ERROR=1 gives it)
 """
 
-import itertools
 import os
-import re
+import shlex
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import (
-    ConfigAttributeError,
-    ConfigKeyError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-    ValidationError,
-)
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
 
 import syneff
-from syneff import command, ledger, nodes
+from syneff import claims, command, journal, ledger, nodes
 from syneff.configuration import KEYED, Config
-from syneff.errors import SpecError, SyneffError, unknown_name
+from syneff.errors import SpecError, StorageError, SyneffError, one_of
+from syneff.launch import jobs, pool, slurm
+from syneff.messages import complaints, explain
 from syneff.progress import Bar
 
 ConfigStore.instance().store(name="schema", node=Config)
 
 
+COMPACT_FROM = 10_000
+"""Finished cells from which on a run's folders are joined into a few files when it ends."""
+
+
 @dataclass
 class Session:
-    """What `main` and the cells of its process know of each other."""
+    """What `main` and the cells of its process know of each other.
 
+    Attributes
+    ----------
+    words
+        The command.
+    bar, traceback
+        What is shown.
+    config
+        Of the run; None before there is one.
+    kept
+        Cells of the sweep that are not run again, because only those that failed are asked for.
+    told
+        Words of cells that could not be left in the ledger.
+    submission
+        What a scheduler has, where the cells are its.
+    stores
+        Whether this process stores results; of several that compute a cell together, one does.
+    """
+
+    words: tuple[str, ...] = ()
     bar: Bar = field(default_factory=Bar)
     traceback: bool = False
     config: DictConfig | None = None
-
-    def reset(self, show_tracebacks: bool) -> None:
-        """Begin anew: `main` may be called more than once in a process."""
-        self.bar, self.traceback, self.config = Bar(), show_tracebacks, None
+    kept: tuple[str, ...] = ()
+    told: list[ledger.Outcome] = field(default_factory=list)
+    submission: slurm.Submission | None = None
+    stores: bool = True
 
 
 # Hydra makes callbacks from yaml and calls `cell` with a configuration alone, so what they share stands in the module.
 _session = Session()
 
 
-class Refused(BaseException):
-    """Ends a run before its first cell; Hydra would only warn of an `Exception` in a callback."""
-
-
 class Watch(Callback):
-    """Tells `main` the configuration of the run, refuses cells that would overwrite each other, and starts the progress bar."""
+    """Tells `main` the configuration of a run of one cell, and starts the progress bar."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Note a run of one cell."""
+        """Note the run."""
         _session.config = config
-        _session.bar.start(1)
+        _session.bar.start(1, lambda: ledger.count(_ledger(config)))
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Note a sweep."""
-        _session.config = config
-        try:
-            jobs = _jobs(config)
-            _refuse_twins(config, jobs)
-        except Exception as error:
-            raise Refused from error
-        _session.bar.start(len(jobs))
+
+def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig], Any]) -> None:
+    """Run the cells of a sweep; Hydra calls this by way of `hydra_plugins.syneff_sweeper`.
+
+    Parameters
+    ----------
+    config
+        Of the whole run.
+    context, task
+        What Hydra's launchers need.
+    """
+    run = _folder(config)
+    listed = jobs.listed(config, context.config_loader)
+    one_of("only", config.only, ("all", "failed"))
+    if config.only == "failed":
+        from syneff import store
+
+        _session.kept = store.finished(run, [job.cell for job in listed])
+        listed = [job for job in listed if job.cell not in _session.kept]
+    _session.config = config
+    with journal.refusals(run):
+        run.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, run / "multirun.yaml")
+    if str(config.hydra.launcher.get("_target_")).endswith(".SlurmLauncher"):
+        _session.submission = slurm.submit_jobs(config, listed, _ledger(config), _session.words)
+    _session.bar.start(len(listed), lambda: ledger.count(_ledger(config)))
+    if _session.submission is None:
+        pool.launch(config, context, task, jobs=listed, ledger_folder=_ledger(config))
+    elif not config.launcher.detach:
+        slurm.wait(_session.submission.jobs, lambda: ledger.count(_ledger(config)) >= len(listed))
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
+    global _session  # `main` may be called more than once in a process
     words = sys.argv[1:]
-    _session.reset(show_tracebacks=os.environ.get("HYDRA_FULL_ERROR") == "1")
+    _session = Session(tuple(words), traceback=os.environ.get("HYDRA_FULL_ERROR") == "1")
     try:
-        if command.wants_help(words):
-            print(command.help_text(words))
-            return 0
-        if words == ["--version"]:
-            print(f"syneff {syneff.__version__}")
-            return 0
-        error = _launch(command.arguments(words, run=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"))
-        if error is not None and (_session.bar.total == 0 or explain(error) is not None):
-            return _complain(error)
-        return 0 if _session.config is None else _close(_session.config, error)
+        return _answer(words)
     except KeyboardInterrupt:
-        print("syneff: interrupted; finished cells are kept, the same command goes on from there.", file=sys.stderr)
+        print(f"syneff: interrupted; {_resume()}", file=sys.stderr)
         return 130
     except SyneffError as mistake:
         return _complain(mistake)
     finally:
         _session.bar.stop()
-        if _session.config is not None:
+        if _session.config is not None and _session.submission is None:
             ledger.forget(_ledger(_session.config))
+
+
+def _answer(words: list[str]) -> int:
+    """Do what the words ask for; return the exit status."""
+    if command.wants_help(words):
+        print(command.help_text(words))
+        return 0
+    if words == ["--version"]:
+        print(f"syneff {syneff.__version__}")
+        return 0
+    given = command.overrides(words)
+    if "collect" in given:
+        return _collect(Path(given["collect"]))
+    if "compact" in given:
+        return _compact(Path(given["compact"]))
+    error = _launch(command.arguments(words, run=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"))
+    if error is not None and (_session.bar.total == 0 or explain(error) is not None):
+        return _complain(error)
+    if _session.config is None:
+        return 0
+    if _session.submission is not None and _session.config.launcher.detach:
+        run, numbers = _folder(_session.config), ", ".join(_session.submission.jobs)
+        print(f"{_session.submission.cells} cells submitted as job {numbers}. Then: syneff collect={run}")
+        return 0
+    return _close(_session.config, error)
+
+
+def _resume() -> str:
+    """Say how an interrupted run goes on."""
+    if _session.submission is None or _session.config is None:
+        return "finished cells are kept, the same command goes on from there."
+    numbers = " ".join(_session.submission.jobs)
+    return (
+        f"job {numbers} goes on. Wait for it: syneff collect={_folder(_session.config)}; or stop it: scancel {numbers}"
+    )
+
+
+def _collect(run: Path) -> int:
+    """Wait for the jobs of a run that was submitted, and close it."""
+    found = slurm.recorded(run)
+    if found is None:
+        raise SpecError(
+            f"collect={run}: no jobs were submitted for it that are not collected. Give the folder of a run."
+        )
+    config = OmegaConf.create(dict(found.config))
+    _session.config, _session.submission, _session.words = config, found, found.words
+    ended, queue = ledger.count(_ledger(config)), slurm.states(found.jobs)
+    waiting = ", ".join(f"{number} {state.lower()}" for state, number in queue.items()) or "none in the queue"
+    print(f"{ended} of {found.cells} cells ended; jobs: {waiting}", flush=True)
+    _session.bar.start(found.cells, lambda: ledger.count(_ledger(config)))
+    slurm.wait(found.jobs, lambda: ledger.count(_ledger(config)) >= found.cells)
+    return _close(config, None)
+
+
+def _compact(run: Path) -> int:
+    from syneff import compaction, store
+
+    if not run.is_dir():
+        raise SpecError(f"compact={run}: no such folder. Give the folder of a run, e.g. outputs/paper.")
+    print(f"{store.compact(run)} cells in {run / compaction.FOLDER}")
+    return 0
 
 
 def cell(config: DictConfig) -> None:
     """Compute one cell and leave word of how it ended."""
-    name = _cell_name(config)
-    folder = Path(config.output) / config.batch / name
+    name = jobs.cell_name(config)
     _session.bar.stage(name)
     try:
-        outcome = ledger.Outcome(name, "done" if _compute(config, folder) else "skipped")
-    except Exception as error:
-        message = explain(error)
-        if message is None:
-            from syneff import store
+        with journal.refusals(_folder(config)):
+            if _session.stores:
+                ledger.begin(_ledger(config), name)
+            outcome = _outcome(config, _folder(config) / name)
+            if _session.stores:
+                ledger.note(_ledger(config), outcome)
+    except StorageError as error:  # there is no room for a word either
+        _session.told.append(ledger.Outcome(name, "invalid", str(error)))
 
-            store.save_failure(folder, traceback.format_exc())
-            message = f"{type(error).__name__}: {error}. Traceback: {folder / store.FAILURE}"
-            outcome = ledger.Outcome(name, "failed", message)
-        else:
-            outcome = ledger.Outcome(name, "invalid", message)
+
+def write_results(stores: bool) -> None:
+    """Say whether this process stores results: of several that compute a cell together, one does."""
+    _session.stores = stores
+
+
+def refuse(config_ledger: Path, name: str, error: Exception) -> None:
+    """Leave word of a cell whose configuration cannot be composed."""
+    ledger.note(config_ledger, ledger.Outcome(name, "invalid", explain(error) or f"{type(error).__name__}: {error}"))
+
+
+def _outcome(config: DictConfig, folder: Path) -> ledger.Outcome:
+    """Compute a cell and store it, or why there is nothing to store."""
+    name = folder.name
+    try:
+        with claims.claim(folder.parent, name) if _session.stores else nullcontext():
+            return ledger.Outcome(name, "done" if _compute(config, folder) else "skipped")
+    except Exception as error:
         if _session.traceback:
             traceback.print_exc()
-    ledger.note(_ledger(config), outcome)
-    _session.bar.advance()
+        message = explain(error)
+        if message is not None:
+            return ledger.Outcome(name, "invalid", message)
+        from syneff import store
+
+        if _session.stores:
+            store.save_failure(folder, traceback.format_exc())
+        return ledger.Outcome(name, "failed", f"{type(error).__name__}: {error}. Traceback: {folder / store.FAILURE}")
 
 
 def _compute(config: DictConfig, folder: Path) -> bool:
@@ -150,59 +256,14 @@ def _compute(config: DictConfig, folder: Path) -> bool:
 
     built = experiment.from_config(plain, data)
     runtime.configure(plain["compute"]["platform"], plain["compute"]["cache"])
-    run = experiment.run(built, listen=lambda stage: _session.bar.stage(folder.name, stage))
+    run = experiment.run_in_memory(built, listen=lambda stage: _session.bar.stage(folder.name, stage))
     if not record.has_result(run):
         raise ArithmeticError(f"no coefficient of {built.name} could be estimated (status {int(run.estimate.status)})")
     manifest = {"key": key, **record.manifest(built, run), "config": keyed}
     tidy, draws, details = record.tidy(built, run), record.draws(built, run), record.details(run)
-    store.save(folder, tidy, draws, manifest=manifest, config=plain, details=details)
+    if _session.stores:
+        store.save(folder, tidy, draws, manifest=manifest, config=plain, details=details)
     return True
-
-
-def _cell_name(config: DictConfig) -> str:
-    """Return the name of a cell's folder: its own, and what else is swept."""
-    known = HydraConfig.get()
-    return _folder_name(config.name, known.overrides.task, {*config.swept, *(known.sweeper.get("params") or {})})
-
-
-def _folder_name(name: str, words: Sequence[str], swept: set[str]) -> str:
-    own = [word for word in words if word.split("=")[0] in swept - {"experiment"}]
-    return re.sub(r"[^\w.=,+-]+", "_", ",".join([name, *own]))
-
-
-def _jobs(config: DictConfig) -> list[tuple[str, ...]]:
-    """Return the words of each job of a sweep, as Hydra's sweeper will."""
-    words = {key: f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()}
-    words |= {word.split("=")[0]: word for word in config.hydra.overrides.task}
-    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
-    choices = [
-        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-        if override.is_sweep_override()
-        else [str(override.input_line)]
-        for override in parser.parse_overrides(list(words.values()))
-    ]
-    return list(itertools.product(*choices))
-
-
-def _refuse_twins(config: DictConfig, jobs: Sequence[tuple[str, ...]]) -> None:
-    """Raise if two cells of a sweep would be stored in one folder; each experiment is composed once to know its name."""
-    swept = {*config.swept, *(config.hydra.sweeper.get("params") or {})}
-    loader = GlobalHydra.instance().config_loader()
-    names: dict[str, str] = {}
-    known: dict[str, tuple[str, ...]] = {}
-    for words in jobs:
-        experiment = next((word for word in words if word.startswith("experiment=")), "")
-        if experiment not in names:
-            names[experiment] = loader.load_sweep_config(config, list(words)).name
-        folder = _folder_name(names[experiment], words, swept)
-        if folder in known:
-            pairs = [pair for pair in zip(known[folder], words, strict=True) if pair[0].split("=")[0] in swept]
-            one, other = (",".join(each) for each in zip(*([p for p in pairs if p[0] != p[1]] or pairs), strict=True))
-            raise SpecError(
-                f"{one} and {other} would both be stored as {folder!r}, one over the other. Give each experiment a name of "
-                "its own (name: ... in its yaml), and each swept option different values."
-            )
-        known[folder] = words
 
 
 def _launch(words: list[str]) -> BaseException | None:
@@ -211,7 +272,7 @@ def _launch(words: list[str]) -> BaseException | None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print, and the wording is ours
     try:
         hydra.main(config_path=str(command.conf_directory()), config_name="config", version_base="1.3")(cell)()
-    except (Exception, Refused) as error:
+    except Exception as error:
         return error
     finally:
         _session.bar.stop()
@@ -220,27 +281,31 @@ def _launch(words: list[str]) -> BaseException | None:
 
 def _close(config: DictConfig, error: BaseException | None) -> int:
     """Build the report of a run, say how it ended, and return the exit status."""
-    ended = ledger.outcomes(_ledger(config))
-    folder = Path(config.output) / config.batch
-    finished = [each.cell for each in ended if each.state in ("done", "skipped")]
+    words = {each.cell: each for each in (*ledger.outcomes(_ledger(config)), *_session.told)}
+    ended, folder = [words[name] for name in sorted(words)], _folder(config)
+    finished = [*_session.kept, *(each.cell for each in ended if each.state in ("done", "skipped"))]
     lost = max(_session.bar.total - len(ended), 0)
     count = {state: sum(each.state == state for each in ended) for state in ("done", "skipped", "failed", "invalid")}
+    bad = count["failed"] + count["invalid"] + lost
     page = _report(config, folder, finished) if finished else None
-    messages: dict[str, list[str]] = {}
-    for each in ended:
-        if each.message:
-            messages.setdefault(each.message, []).append(each.cell)
-    for message, cells in messages.items():
-        where = f"{', '.join(cells[:8])}{', ...' if len(cells) > 8 else ''}: " if _session.bar.total > 1 else ""
-        print(f"syneff: {where}{message}", file=sys.stderr)
+    for message in complaints(ended, several=_session.bar.total > 1):
+        print(f"syneff: {message}", file=sys.stderr)
     if lost:
         print(f"syneff: {lost} cells ended without a word (killed?). {error or ''}", file=sys.stderr)
     if not finished and not count["failed"]:
         _tidy_away(folder)
+    if bad and _session.bar.total > 1:
+        again = [word for word in _session.words if not word.startswith(("only=", "force="))]
+        print(f"syneff: these again, and no others: {shlex.join(['syneff', *again, 'only=failed'])}", file=sys.stderr)
     if finished:
-        bad = count["failed"] + count["invalid"] + lost
-        hint = " (nothing changed; force=true does them again)" if count["skipped"] else ""
-        print(f"{count['done']} cells done, {count['skipped']} skipped{hint}, {bad} failed: {page or folder}")
+        skipped = count["skipped"] + len(_session.kept)
+        hint = " (nothing changed; force=true does them again)" if skipped else ""
+        print(f"{count['done']} cells done, {skipped} skipped{hint}, {bad} failed: {page or folder}")
+    if _session.submission is not None:
+        ledger.forget(_ledger(config))
+        slurm.forget(folder)
+    if len(finished) >= COMPACT_FROM:
+        _compact(folder)
     return 2 if count["invalid"] else 1 if count["failed"] or lost or error is not None else 0
 
 
@@ -260,69 +325,16 @@ def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | Non
 
 def _tidy_away(folder: Path) -> None:
     """Remove what Hydra made for a run that stored nothing."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"multirun.yaml", claims.LOCKS}:
         shutil.rmtree(folder)
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(config.output, config.batch)
 
 
 def _ledger(config: DictConfig) -> Path:
     return Path(config.output) / f".{config.run}"
-
-
-def explain(error: BaseException) -> str | None:
-    """Return the message for a mistake of the user's, or None for any other error."""
-    chain = []
-    each: BaseException | None = error
-    while each is not None:
-        chain.append(each)
-        each = each.__cause__ or each.__context__
-    for each in chain:
-        if isinstance(each, SyneffError):
-            return str(each)
-    for each in chain:
-        if isinstance(each, MissingConfigException) and each.options is not None:
-            return _explain_choice(each)
-        if isinstance(each, MissingMandatoryValue):
-            name = str(each.full_key or each).rpartition(" ")[2]
-            return f"{name} is not set. Give it: {name}=..."
-    if any(isinstance(each, HydraException | OmegaConfBaseException) for each in chain):
-        return _explain_hydra(chain)
-    return None
-
-
-def _explain_choice(error: MissingConfigException) -> str:
-    group, _, name = str(error.missing_cfg_file).rpartition("/")
-    if group == "hydra/launcher":
-        package = "'syneff[slurm]'" if name.startswith("submitit") else f"hydra-{name}-launcher"
-        return f"launcher {name!r} is not installed. Install it: pip install {package}; or use launcher=local."
-    return unknown_name(group or "configuration", name, error.options or ())
-
-
-_KINDS = {
-    int: "a whole number",
-    bool: "true or false",
-    DictConfig: "a mapping {name: value}",
-    ListConfig: "a list [...]",
-}
-
-
-def _explain_hydra(chain: list[BaseException]) -> str:
-    for each in chain:
-        if isinstance(each, OverrideParseException):
-            return command.unreadable(each.override)
-        if isinstance(each, ValidationError) and each.full_key:
-            default = OmegaConf.select(OmegaConf.structured(Config), each.full_key)
-            example = f" Set for instance {each.full_key}={str(default).lower()}." if isinstance(default, int) else ""
-            return f"{each.full_key} must be {_KINDS.get(type(default), 'text')}, not {each.value!r}.{example}"
-        if ambiguous := re.match(r"Ambiguous value for argument '(.*)'", str(each)):
-            return f"{ambiguous[1]}: several values make several cells, but one is asked for. Give one value."
-        if isinstance(each, ConfigKeyError | ConfigAttributeError) and isinstance(each.parent_node, DictConfig):
-            known = [str(key) for key in each.parent_node if key not in ("hydra", *nodes.RESERVED)]
-            where = str(each.full_key).rpartition(".")[0]
-            return unknown_name(
-                f"option{' of ' + where if where else ''}", str(each.key), known, "syneff --cfg job shows all."
-            )
-    said = [str(each).strip().splitlines()[0] for each in chain if str(each).strip()]
-    return ". ".join(dict.fromkeys(said[:2]))
 
 
 def _complain(error: BaseException) -> int:

@@ -34,6 +34,10 @@ syneff: batch estimation of policy effects on city panels
   syneff --config-dir my_conf experiment=mine
                                            your own experiments, sources and steps, as yaml files
   syneff force=true                        do finished cells again (they are skipped otherwise)
+  syneff sweep=technology only=failed      only the cells that have no result
+  syneff sweep=technology launcher=slurm launcher.detach=true hydra.launcher.partition=gpu
+                                           as a job array; then: syneff collect=outputs/technology
+  syneff compact=outputs/technology        many cells into few files
 
 Results: outputs/<run>/report/index.html, and a folder a cell with tidy.parquet, config.yaml and manifest.json.
 Exit status: 0 all cells done; 1 some cell failed, the others are kept; 2 the input is wrong: one message says how to mend it.
@@ -114,6 +118,8 @@ def arguments(argv: Sequence[str], run: str) -> list[str]:
     elif "sweep" not in given and not shows_only(argv):
         words.append(f"sweep={DEFAULT_SWEEP}")
     if not shows_only(argv):
+        if given.get("launcher", "local") != "local" and not _MULTIRUN & set(words):
+            words.append("--multirun")  # Hydra computes a run of one cell here, whatever the launcher
         swept = [key for key, value in overrides(words).items() if is_sweep(value)]
         words += ["--multirun"] if swept and not _MULTIRUN & set(words) else []
         words += [f"run={run}", f"swept=[{','.join(swept)}]"]

@@ -23,6 +23,15 @@ class Compute:
 
 
 @dataclass
+class Launcher:
+    """How cells are handed to a cluster's scheduler; the rest stands in ``hydra.launcher``."""
+
+    cells_per_job: int = 0
+    detach: bool = False
+    distributed: bool = False
+
+
+@dataclass
 class Config:
     """The configuration of one cell; yaml fills it."""
 
@@ -43,5 +52,7 @@ class Config:
     output: str = "outputs"
     batch: str = MISSING
     force: bool = False
+    only: str = "all"
+    launcher: Launcher = field(default_factory=Launcher)
     run: str = "run"
     swept: list[str] = field(default_factory=list)

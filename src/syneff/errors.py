@@ -25,6 +25,10 @@ class DeviceError(SyneffError):
     """The device or the precision that was asked for is not there."""
 
 
+class StorageError(SyneffError):
+    """Results cannot be written where they should go."""
+
+
 def unknown_name(kind: str, name: object, allowed: Iterable[object], remedy: str = "") -> str:
     """Word the message for a name that is not among the allowed ones, with the nearest one.
 

@@ -12,7 +12,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -21,6 +21,7 @@ import jax.monitoring
 from syneff import nodes
 from syneff.models.base import Audit, Estimate
 from syneff.panel.panel import Panel
+from syneff.runtime import is_out_of_memory, smaller_chunks
 
 Step = Callable[[Panel], Panel]
 T = TypeVar("T")
@@ -185,6 +186,36 @@ def run(experiment: Experiment, listen: Callable[[str], None] = lambda stage: No
     listen("audit")
     audit, seconds = _timed(partial(experiment.estimator.audit, measured.panel, estimate))
     return Run(estimate, measured.panel, {**spent, "audit": seconds}, shared, audit)
+
+
+SMALLER = 8
+"""What chunks are divided by where memory did not suffice."""
+
+
+def run_in_memory(experiment: Experiment, listen: Callable[[str], None] = lambda stage: None) -> Run:
+    """Run an experiment; where memory does not suffice, once more in smaller chunks, which is told in a note.
+
+    Raises
+    ------
+    MemoryError
+        If it does not suffice for smaller chunks either.
+    """
+    try:
+        return run(experiment, listen)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    try:
+        with smaller_chunks(SMALLER):
+            done = run(experiment, listen)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            f"memory does not suffice, nor for chunks of 1/{SMALLER} of the size. Give the job more, or take fewer draws"
+        ) from error
+    note = f"memory did not suffice: computed again in chunks of 1/{SMALLER} of the size, which changes no result"
+    return replace(done, estimate=replace(done.estimate, notes=(*done.estimate.notes, note)))
 
 
 def _measure(experiment: Experiment, listen: Callable[[str], None]) -> tuple[_Measured, tuple[str, ...]]:

@@ -10,6 +10,8 @@ whatever the chunk, the device or the number of devices that computes it.
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -63,7 +65,7 @@ def configure(platform: str = "cpu", compilation_cache: bool = True) -> list[str
         jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     try:
-        devices = jax.devices(platform)
+        devices = jax.local_devices(backend=platform)
     except RuntimeError as error:
         found = ", ".join(str(device) for device in jax.devices())
         raise DeviceError(
@@ -84,6 +86,42 @@ def computing_devices() -> list[jax.Device]:
 def device_names() -> list[str]:
     """Return the devices that JAX computes on, as it names them."""
     return [f"{device.platform}:{device.device_kind}" for device in computing_devices()]
+
+
+def join_processes() -> int:
+    """Compute together with the other tasks of a SLURM job, which JAX finds by itself; return this one's number.
+
+    Every process must compute the same cells in the same order.
+    """
+    jax.distributed.initialize()
+    return int(jax.process_index())
+
+
+_divisor = 1
+
+
+def chunk_divisor() -> int:
+    """Return what chunk sizes are to be divided by: more than 1 after memory did not suffice."""
+    return _divisor
+
+
+@contextmanager
+def smaller_chunks(divisor: int) -> Iterator[None]:
+    """Let everything be computed in smaller chunks; results do not depend on it."""
+    global _divisor
+    before, _divisor = _divisor, divisor
+    jax.clear_caches()  # the size of a chunk is part of a compiled program
+    try:
+        yield
+    finally:
+        _divisor = before
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that the memory of host or device did not suffice."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    )
 
 
 def cache_directory() -> Path:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.progress import track
 
-from syneff.runtime import computing_devices
+from syneff.runtime import chunk_divisor, computing_devices
 from syneff.typing import Array
 
 Job = TypeVar("Job")
@@ -38,7 +38,7 @@ def map_in_chunks(function: Callable[..., Any], batch: Array, chunk: int) -> Any
         Arrays with the leading axis ``draw``.
     """
     rows = batch.shape[0]
-    chunk = max(1, min(chunk, rows))
+    chunk = max(1, min(chunk // chunk_divisor(), rows))
     chunks = -(-rows // chunk)
     index = jnp.minimum(jnp.arange(chunks * chunk), rows - 1).reshape(chunks, chunk)
     mapped = jax.lax.map(lambda taken: function(batch[taken]), index)
@@ -56,7 +56,7 @@ ALIGN = 32  # of the size of a chunk, so that few shapes are compiled
 
 def default_chunk() -> int:
     """Return how many problems to solve at a time: what a CPU's cache holds, or what keeps a GPU busy."""
-    return 64 if computing_devices()[0].platform == "cpu" else 2048
+    return max(1, (64 if computing_devices()[0].platform == "cpu" else 2048) // chunk_divisor())
 
 
 def chunk_for(rows: int, columns: int) -> int:
