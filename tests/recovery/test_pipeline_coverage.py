@@ -1,7 +1,7 @@
 """Coverage of the end-to-end bootstrap beside the naive interval, over synthetic countries whose effect is known.
 
-The truth of a small country is the coefficient of the noiseless outcome, measured on all its cities. Both coverages are reported;
-what is asked is that of the whole pipeline, to the accuracy that two dozen countries allow.
+The truth of a small country is the coefficient of the noiseless outcome, measured on all its cities. Both coverages are
+reported; what is asked is that of the whole pipeline, to the accuracy that two dozen countries allow.
 """
 
 from functools import partial
