@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -238,8 +239,14 @@ def test_control_c_leaves_a_store_that_the_same_command_goes_on_from(own, syneff
     words = ["--config-dir", "mine", "compute=test", "experiment=good", "report=none", "-m", "seed=range(40)"]
     code = "import sys; from syneff.app import main; sys.exit(main())"
     source = os.pathsep.join([str(own), str(Path(package.__file__).parents[1])])
+    # A background job of a shell ignores interrupts, and its children would too.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *words], cwd=own, env={**os.environ, "PYTHONPATH": source}, stderr=subprocess.PIPE
+        [sys.executable, "-c", code, *words],
+        cwd=own,
+        env={**os.environ, "PYTHONPATH": source},
+        stderr=subprocess.PIPE,
+        preexec_fn=listen,
     )
     folder = own / "outputs" / "good"
     deadline = time.monotonic() + 120
