@@ -171,6 +171,29 @@ def test_only_the_failed_cells_are_run_again(syneff, own):
     assert syneff(*words, "only=some").stderr.startswith("syneff: unknown value for only: 'some'.")
 
 
+def test_a_finished_sweep_is_known_at_once_until_anything_changes(syneff, own, monkeypatch):
+    words = ("--config-dir", "mine", "compute=test", "experiment=good", "seed=1,2")
+    known = "0 cells done, 2 skipped"
+    assert "2 cells done" in syneff(*words).stdout
+    folder = own / "outputs" / "good"
+    with monkeypatch.context() as patch:
+        patch.setattr(app.jobs, "listed", lambda *_: pytest.fail("composed"))
+        answer = syneff(*words)
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert answer.stdout.startswith(
+            f"{known} (nothing changed; force=true does them again), 0 failed: outputs/good"
+        )
+        os.truncate(folder / "good,seed=1" / "tidy.parquet", 100)
+        with pytest.raises(pytest.fail.Exception, match="composed"):
+            syneff(*words)
+    assert "1 cells done, 1 skipped" in syneff(*words).stdout
+    assert "2 cells done" in syneff(*words, "force=true").stdout
+    assert known in syneff(*words).stdout
+    (own / "mine" / "experiment" / "good.yaml").write_text(QUICK.format(name="good", column=7, how="good"))
+    assert "2 cells done" in syneff(*words).stdout
+    assert set(tidy(folder)["column"]) == {7}
+
+
 def test_a_full_disk_is_one_message(syneff, own, monkeypatch):
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")

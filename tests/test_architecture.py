@@ -45,12 +45,13 @@ ARROWS = {
     "syneff.messages": ("syneff.command", "syneff.configuration", "syneff.errors", "syneff.ledger", "syneff.nodes"),
     "syneff.launch": ("syneff.errors", "syneff.ledger"),
     "syneff.launch.worker": ("syneff.app", "syneff.command", "syneff.errors", "syneff.launch.pack", "syneff.runtime"),
+    "syneff.closing": ("syneff.claims", "syneff.launch", "syneff.nodes", "syneff.report", "syneff.store"),
     "syneff.app": ("syneff",),
     "syneff.configuration": (),
     "syneff.__main__": ("syneff.app",),
 }
 # Beginnings of the modules that may import a package, by package; every other package is free.
-CONFIGURED = ("syneff.app", "syneff.launch", "syneff.messages")
+CONFIGURED = ("syneff.app", "syneff.closing", "syneff.launch", "syneff.messages")
 HOMES = {"hydra": CONFIGURED, "omegaconf": CONFIGURED, "matplotlib": ("syneff.report.figures",)}
 # Imported inside functions only, wherever they are used.
 LAZY = ("submitit", "pyfixest", "libpysal", "pandera", "duckdb", "maketables", "geopandas")

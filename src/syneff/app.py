@@ -11,7 +11,6 @@ the report and gives the exit status:
 
 import os
 import shlex
-import shutil
 import sys
 import time
 import traceback
@@ -28,16 +27,17 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 import syneff
-from syneff import claims, command, journal, ledger, nodes
+from syneff import claims, closing, command, journal, ledger
 from syneff.configuration import KEYED, Config
 from syneff.errors import SpecError, StorageError, SyneffError, one_of
-from syneff.launch import jobs, pool, slurm
+from syneff.launch import jobs, memory, pool, slurm
 from syneff.messages import complaints, explain
 from syneff.progress import Bar
 
 ConfigStore.instance().store(name="schema", node=Config)
 
 
+PAGE = Path("report", "index.html")
 COMPACT_FROM = 10_000
 """Finished cells from which on a run's folders are joined into a few files when it ends."""
 
@@ -60,6 +60,8 @@ class Session:
         Words of cells that could not be left in the ledger.
     submission
         What a scheduler has, where the cells are its.
+    fingerprint
+        What the cells of the run follow from.
     stores
         Whether this process stores results; of several that compute a cell together, one does.
     """
@@ -71,6 +73,7 @@ class Session:
     kept: tuple[str, ...] = ()
     told: list[ledger.Outcome] = field(default_factory=list)
     submission: slurm.Submission | None = None
+    fingerprint: str = ""
     stores: bool = True
 
 
@@ -98,6 +101,13 @@ def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig]
         What Hydra's launchers need.
     """
     run = _folder(config)
+    _session.fingerprint = memory.fingerprint(config, Path(syneff.__file__).parent)
+    if not config.force and config.only == "all" and (keys := memory.unchanged(run, _session.fingerprint)):
+        from syneff import store
+
+        if store.have_keys(run, keys):
+            _session.config, _session.kept = config, tuple(keys)
+            return
     listed = jobs.listed(config, context.config_loader)
     one_of("only", config.only, ("all", "failed"))
     if config.only == "failed":
@@ -287,13 +297,14 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     lost = max(_session.bar.total - len(ended), 0)
     count = {state: sum(each.state == state for each in ended) for state in ("done", "skipped", "failed", "invalid")}
     bad = count["failed"] + count["invalid"] + lost
-    page = _report(config, folder, finished) if finished else None
+    idle = bool(finished) and not ended and not lost and config.get("only") == "all" and (folder / PAGE).is_file()
+    page = folder / PAGE if idle else closing.report(config, folder, finished) if finished else None
     for message in complaints(ended, several=_session.bar.total > 1):
         print(f"syneff: {message}", file=sys.stderr)
     if lost:
         print(f"syneff: {lost} cells ended without a word (killed?). {error or ''}", file=sys.stderr)
     if not finished and not count["failed"]:
-        _tidy_away(folder)
+        closing.tidy_away(folder)
     if bad and _session.bar.total > 1:
         again = [word for word in _session.words if not word.startswith(("only=", "force="))]
         print(f"syneff: these again, and no others: {shlex.join(['syneff', *again, 'only=failed'])}", file=sys.stderr)
@@ -304,29 +315,11 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     if _session.submission is not None:
         ledger.forget(_ledger(config))
         slurm.forget(folder)
+    if finished and not bad:
+        closing.remember(folder, finished, _session.fingerprint)
     if len(finished) >= COMPACT_FROM:
         _compact(folder)
     return 2 if count["invalid"] else 1 if count["failed"] or lost or error is not None else 0
-
-
-def _report(config: DictConfig, folder: Path, finished: list[str]) -> Path | None:
-    """Build the page of the finished cells; None if the configuration has no exhibits."""
-    plain: dict[str, Any] = OmegaConf.to_container(config.report, resolve=True)  # type: ignore[assignment]
-    if not plain.get("exhibits"):
-        return None
-    nodes.check(plain, "report")
-    from syneff import store
-    from syneff.report import page
-
-    results = store.read(folder, finished)
-    exhibits = {name: nodes.make(node) for name, node in plain["exhibits"].items()}
-    return page.build(results.tidy, results.manifests, results.draws, exhibits, folder, details=results.details)
-
-
-def _tidy_away(folder: Path) -> None:
-    """Remove what Hydra made for a run that stored nothing."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"multirun.yaml", claims.LOCKS}:
-        shutil.rmtree(folder)
 
 
 def _folder(config: DictConfig) -> Path:

@@ -197,6 +197,24 @@ def read(folder: Path, cells: Iterable[str] | None = None) -> Results:
     )
 
 
+def have_keys(folder: Path, keys: Mapping[str, str]) -> bool:
+    """Say whether all of some cells are stored, whole, under the keys that they should have."""
+    return all(
+        not (folder / name / journal.STAGED).exists() and is_finished(folder / name, key) for name, key in keys.items()
+    )
+
+
+def manifests(folder: Path, cells: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the manifests of those of some cells that are finished."""
+    names = list(cells)
+    return {**_compacted_manifests(folder, names), **_own_manifests(folder, names)}
+
+
+def data_files(configs: Iterable[object]) -> list[str]:
+    """Return the files that configurations name, as `data_hash` finds them, sorted."""
+    return sorted({path for config in configs for path in _paths(config)})
+
+
 def finished(folder: Path, cells: Iterable[str]) -> tuple[str, ...]:
     """Return those of some cells that have a result, whole, under whatever key."""
     names = list(cells)
