@@ -72,7 +72,7 @@ def time_spatial() -> list[Table]:
     )
     results.append(_timed("Table 12: 4 W, all tests, all methods", lambda: _table12(panel)))
     device = computing_devices()[0].device_kind
-    return [table(results, f"spreg ({device})"), table(list(_growth()), "none")]
+    return [table(results, f"spreg ({device})"), table(list(_growth()), "growth: no peer")]
 
 
 def _one_fit(model: SpatialDurbin, panel: Panel, job: str = "one fit, two-way, Lee-Yu") -> Result:
@@ -126,7 +126,7 @@ def _panel(units: int, periods: int) -> Panel:
     treat = np.zeros((units, periods))
     treat[: units // 4, periods // 2 :] = 1.0
     columns = {"y": rng.normal(size=treat.shape), "treat": treat, "x": rng.normal(size=treat.shape)}
-    return Panel(tuple(range(units)), tuple(range(2004, 2004 + periods)), columns, {}, np.ones_like(treat))
+    return Panel(_names(units), tuple(range(2004, 2004 + periods)), columns, {}, np.ones_like(treat))
 
 
 def _dense(units: int, power: float = 1.0, rng: np.random.Generator | None = None) -> Weights:
@@ -134,8 +134,12 @@ def _dense(units: int, power: float = 1.0, rng: np.random.Generator | None = Non
     places = (rng or np.random.default_rng(3)).uniform(size=(units, 2))
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(gaps, np.inf)
-    names = list(synthetic().units) if units == 284 else list(range(units))
-    return Weights.from_dense(1.0 / gaps**power, ids=names)
+    return Weights.from_dense(1.0 / gaps**power, ids=_names(units))
+
+
+def _names(units: int) -> tuple[object, ...]:
+    """Return the names of the synthetic cities where there are as many, numbers elsewhere."""
+    return synthetic().units if units == 284 else tuple(range(units))
 
 
 def _spreg(panel: Panel, weights: Weights) -> tuple[float, float, float]:

@@ -169,7 +169,7 @@ class FixedEffects(Estimator):
         """Say which rows were left out, which regressors omitted, and what has no standard error."""
         said = sample_of(panel, self.spec).notes() + super().notes(panel, estimate)
         coef, error = np.asarray(estimate.coef), np.asarray(estimate.std_error)
-        if np.isnan(coef[estimate.names.index(self.spec.treatment)]):
+        if self.spec.treatment in estimate.names and np.isnan(coef[estimate.names.index(self.spec.treatment)]):
             said += (
                 f"{self.spec.treatment} has no effect to estimate: effects and controls explain it, as where all units are "
                 "treated at the same time, or from the first period on",
