@@ -1,6 +1,7 @@
 """Chunks: every row once, in order, whatever the chunk size and the number of devices."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -54,3 +55,43 @@ def test_scores_do_not_depend_on_the_number_of_devices() -> None:
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
     np.testing.assert_allclose(found[0][0], found[0][1], rtol=1e-10)
     assert max(found[0][0]) > 1
+
+
+TOGETHER = """
+import sys, jax
+if sys.argv[2:]:
+    jax.distributed.initialize(f"localhost:{sys.argv[1]}", num_processes=2, process_id=int(sys.argv[2]))
+import numpy as np, syneff as se
+from syneff.numerics import batching
+dealt = []
+device_get = jax.device_get
+jax.device_get = lambda part: dealt.append(1) or device_get(part)
+rng = np.random.default_rng(3)
+units = se.Technology(rng.lognormal(size=(300, 3)), rng.lognormal(size=(300, 1)), rng.lognormal(size=(300, 1)))
+scores = [repr(float(score)) for score in se.slacks_based(units, solver="interior_point").score]
+for chunk in (1, 3, 7):
+    doubled = batching.map_over_devices(jax.jit(lambda c, x: {"y": c * x}), np.float64(2.0), np.arange(7.0), chunk=chunk)
+    assert doubled["y"].tolist() == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]
+print(len(dealt), *scores)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_compute_together_share_the_chunks_and_agree() -> None:
+    """Two processes do about half of the chunks each, and both have the scores of one alone."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        call = [sys.executable, "-c", TOGETHER, port, *words]
+        return subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=environment)
+
+    (alone,), both = [start()], [start("0"), start("1")]
+    dealt, *scores = alone.communicate(timeout=120)[0].split()
+    assert len(scores) == 300
+    for process in both:
+        own, *found = process.communicate(timeout=120)[0].splitlines()[-1].split()  # what connects them talks too
+        assert found == scores
+        assert int(own) < 0.75 * int(dealt)

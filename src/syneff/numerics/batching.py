@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from rich.progress import track
 
 from syneff.runtime import chunk_divisor, computing_devices
@@ -74,7 +75,7 @@ def round_size(count: int, step: int = 64) -> int:
 def map_over_devices(
     function: Callable[..., Any], common: Any, batch: Any, *, chunk: int | None = None, of: str = "programs"
 ) -> Any:
-    """Apply a compiled function to chunks of rows, dealt to the devices in turn.
+    """Apply a compiled function to chunks of rows, dealt to the processes that compute together and to their devices in turn.
 
     All chunks have one shape (the last is padded with copies of the last row, which are cut off), so that one program is
     compiled whatever the number of rows.
@@ -109,15 +110,30 @@ def map_over_devices(
         taken = jax.device_put(jax.tree.map(lambda leaf: leaf[index], batch), devices[which])
         return function(placed[which], taken)
 
-    chunks = range(-(-rows // chunk))
+    count, processes = -(-rows // chunk), jax.process_count()
+    # Every process has as many chunks: a collective wants equal shapes, so the last chunk may be computed more than once.
+    chunks = [min(at, count - 1) for at in range(jax.process_index(), -(-count // processes) * processes, processes)]
     if devices[0].platform == "cpu" and len(chunks) >= THREADS_FROM:
         # A CPU works through the calls of one thread one after another; the first call compiles for all.
-        done = [jax.device_get(run(0))]
+        done = [jax.device_get(run(chunks[0]))]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             done += _watch(pool.map(lambda at: jax.device_get(run(at)), chunks[1:]), len(chunks), of)
     else:
         done = [jax.device_get(part) for part in _watch([run(at) for at in chunks], len(chunks), of)]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:rows], *done)
+    joined = _exchanged(done) if processes > 1 else done
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:rows], *joined)
+
+
+def _exchanged(mine: list[Any]) -> list[Any]:
+    """Return the parts of all processes, in the order in which they were dealt."""
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *mine)
+    every = multihost_utils.process_allgather(stacked)
+    turns = range(len(mine))
+    return [
+        jax.tree.map(lambda leaf, turn=turn, process=process: np.asarray(leaf[process, turn]), every)
+        for turn in turns
+        for process in range(jax.process_count())
+    ]
 
 
 def _watch(parts: Iterable[Any], count: int, of: str) -> Iterable[Any]:
@@ -128,9 +144,10 @@ def _watch(parts: Iterable[Any], count: int, of: str) -> Iterable[Any]:
 def side_by_side(function: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
     """Apply a function to each of some independent jobs of one compiled shape, on all cores of a CPU.
 
-    A CPU works through the calls of one thread one after another; the first job compiles for all.
+    A CPU works through the calls of one thread one after another; the first job compiles for all. Processes that compute
+    together must exchange in one order, so theirs come one after another.
     """
-    if len(jobs) < 2:
+    if len(jobs) < 2 or jax.process_count() > 1:
         return [function(job) for job in jobs]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [function(jobs[0]), *pool.map(function, jobs[1:])]
