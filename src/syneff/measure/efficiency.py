@@ -7,8 +7,9 @@ and their sources are in `syneff.measure.programs`, reference sets in `syneff.me
 and its gap; a programme without a feasible point (possible under variable returns) is a status, never a silent 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -41,6 +42,7 @@ def slacks_based(
     solver: str = "interior_point",
     *,
     weights: Weights | None = None,
+    centred: bool = True,
 ) -> Efficiency:
     """Measure slacks-based efficiency, SBM or Super-SBM, of every unit.
 
@@ -59,6 +61,9 @@ def slacks_based(
     weights
         Relative weights of the slacks, by "inputs", "good", "bad"; equal if left out. They are divided by their sums: over the
         inputs, and over good and bad outputs together (Tone 2004, GRIPS I-2003-0005).
+    centred
+        Whether slacks, prices and peers that are not unique are those of the middle of all optima. Scores are unique: where
+        they alone are wanted, False saves most of the time.
 
     Returns
     -------
@@ -75,7 +80,8 @@ def slacks_based(
     require_float64()
     one_of("solver", solver, SOLVERS)
     data, model = program_data(technology, orientation, bads, weights=weights)
-    stage, cap = _measure(technology.groups, data, model, super_efficiency=super_efficiency, solver=solver)
+    run = partial(two_stages, super_efficiency=super_efficiency, solver=solver, centred=centred)
+    stage, cap = _measure(technology.groups, data, model, run)
     return _efficiency(technology, stage, cap, orientation, bads)
 
 
@@ -147,7 +153,7 @@ def _relative_weights(weights: Weights, blocks: Sequence[np.ndarray]) -> tuple[n
 
 
 def _measure(
-    groups: Groups, data: np.ndarray, model: Model, *, super_efficiency: bool, solver: str
+    groups: Groups, data: np.ndarray, model: Model, run: Callable[[np.ndarray, Groups, Model], Stage]
 ) -> tuple[Stage, np.ndarray]:
     """Run both stages over all groups; return the answers and the upper bound of every score.
 
@@ -159,7 +165,7 @@ def _measure(
     stage, cap = empty_stage(*data.shape), np.empty(data.shape[0])
     for kept, rows, own in zero_patterns(values, groups, slice(m, m + s)):
         part = _keep(model, kept)
-        found = two_stages(values[:, kept], own, part, super_efficiency=super_efficiency, solver=solver)
+        found = run(values[:, kept], own, part)
         stage = write(stage, rows, take(widen(found, kept, data.shape[1]), rows))
         cap[rows] = _cap(part)
     return replace(stage, slacks=stage.slacks * center, prices=stage.prices / center), cap
@@ -175,7 +181,9 @@ def _keep(model: Model, kept: np.ndarray) -> Model:
     return _scaled(replace(model, weights=(weights[0], weights[1], weights[2])))
 
 
-def two_stages(values: np.ndarray, groups: Groups, model: Model, *, super_efficiency: bool, solver: str) -> Stage:
+def two_stages(
+    values: np.ndarray, groups: Groups, model: Model, *, super_efficiency: bool, solver: str, centred: bool = True
+) -> Stage:
     """Run SBM, then the super-efficiency programme of the units that need it.
 
     Parameters
@@ -186,14 +194,15 @@ def two_stages(values: np.ndarray, groups: Groups, model: Model, *, super_effici
         Pairs of the row numbers to evaluate and those of their reference set.
     model
         That of the first stage.
-    super_efficiency, solver
+    super_efficiency, solver, centred
         See `slacks_based`.
     """
-    stage = run_stage(values, groups, np.ones(values.shape[0], dtype=bool), model, solver=solver)
+    run = partial(run_stage, values, groups, solver=solver, centred=centred)
+    stage = run(np.ones(values.shape[0], dtype=bool), model)
     again = (stage.score >= EFFICIENT) | (stage.status == Status.INFEASIBLE)
     if not super_efficiency or not again.any():
         return stage
-    return choose(stage, run_stage(values, groups, again, replace(model, stage="super"), solver=solver), again)
+    return choose(stage, run(again, replace(model, stage="super")), again)
 
 
 def _cap(model: Model) -> float:
@@ -296,7 +305,7 @@ def super_sbm(
         group=group,
         zeros=zeros,
     )
-    result = slacks_based(technology, super_efficiency, orientation, bads, solver, weights=weights)
+    result = slacks_based(technology, super_efficiency, orientation, bads, solver, weights=weights, centred=False)
     said = f"{measured.note}; {result.summary(measured.names)}"
     column = {name: measured.cube(result.score)}
     return panel.assign(column, {name: Variable(label, label_zh, "-")}, f"{name}: {said}")

@@ -16,6 +16,7 @@ and their reflection.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from rich.progress import track
@@ -59,17 +60,18 @@ def smoothed_scores(
         If an option is not allowed.
     """
     data, model = program_data(technology, orientation, bads, weights=weights)
-    first = slacks_based(technology, super_efficiency, orientation, bads, solver, weights=weights).score
+    first = slacks_based(technology, super_efficiency, orientation, bads, solver, weights=weights, centred=False).score
     distance = np.minimum(np.where(np.isfinite(first), first, 1.0), 1.0)
     values, rows = data / centre(data), data.shape[0]
     inputs, good, _ = model.sizes
     groups = [(evaluated, reference + rows) for evaluated, reference in technology.groups]
     fixed = np.isin(np.arange(values.shape[1]), np.arange(inputs, inputs + good))
+    run = partial(two_stages, super_efficiency=super_efficiency, solver=solver, centred=False)
     found = np.empty((len(generators), rows))
     for draw, generator in enumerate(track(generators, "pseudo-frontiers", transient=True)):
         shift = (distance / draw_distances(generator, distance))[:, None]
         both = np.concatenate([values, np.where(fixed, values, values * shift)])
-        found[draw] = two_stages(both, groups, model, super_efficiency=super_efficiency, solver=solver).score[:rows]
+        found[draw] = run(both, groups, model).score[:rows]
     return found
 
 

@@ -10,7 +10,7 @@ from syneff.measure.reference import Groups
 from syneff.numerics import interior_point, simplex
 from syneff.numerics.batching import chunk_for, round_size, side_by_side
 from syneff.numerics.linear_program import Solution, Status
-from syneff.numerics.optimal_face import Optimum, central_optimum
+from syneff.numerics.optimal_face import Optimum, central_optimum, vertices
 from syneff.typing import Bool, Float, Int
 
 SOLVERS: dict[str, Callable[..., Solution]] = {
@@ -55,6 +55,7 @@ def run_stage(
     model: Model,
     *,
     solver: str,
+    centred: bool = True,
 ) -> Stage:
     """Solve the programs of the chosen units.
 
@@ -70,6 +71,9 @@ def run_stage(
         The options; `own` is set here, by whether a unit is in its reference set.
     solver
         A name in `SOLVERS`.
+    centred
+        Whether slacks, prices and peers are those of the middle of all optima; where only scores are read, whose value does
+        not depend on it, a vertex is enough and most of the time is saved.
     """
     padded = round_size(max(reference.size for _, reference in groups))
     parts = []
@@ -84,7 +88,7 @@ def run_stage(
 
     def solve(job: tuple[np.ndarray, np.ndarray, Model]) -> Stage:
         part, reference, each = job
-        return _solve(values, part, reference, each, solver=solver, padded=padded, chunk=chunk)
+        return _solve(values, part, reference, each, solver=solver, padded=padded, chunk=chunk, centred=centred)
 
     stage = empty_stage(*values.shape)
     for (part, _, _), answer in zip(parts, side_by_side(solve, parts), strict=True):
@@ -145,11 +149,20 @@ def _pad(array: np.ndarray, width: int, fill: int) -> np.ndarray:
 
 
 def _solve(
-    values: np.ndarray, rows: np.ndarray, reference: np.ndarray, model: Model, *, solver: str, padded: int, chunk: int
+    values: np.ndarray,
+    rows: np.ndarray,
+    reference: np.ndarray,
+    model: Model,
+    *,
+    solver: str,
+    padded: int,
+    chunk: int,
+    centred: bool,
 ) -> Stage:
     """Solve the programs of a few units against one reference set."""
     problems, start = programs(model, values, rows, reference, padded=padded)
-    optimum = central_optimum(problems, SOLVERS[solver](problems, start, chunk=chunk))
+    solution = SOLVERS[solver](problems, start, chunk=chunk)
+    optimum = central_optimum(problems, solution) if centred else vertices(solution)
     stage = _read(optimum, model, values, rows, reference)
     if model.stage == "sbm" or model.returns != "vrs":
         return stage

@@ -71,6 +71,14 @@ class Optimum(NamedTuple):
     solution: Solution
 
 
+def vertices(solution: Solution) -> Optimum:
+    """Return the optima at which the solver ended, whether or not there are others."""
+    number, value, y = (np.array(each) for each in (solution.basis, solution.value, solution.y))
+    unique = (np.asarray(solution.status) == Status.OPTIMAL) & (value > POSITIVE).all(axis=1)
+    y[~unique] = np.nan
+    return Optimum(number, value, y, solution)
+
+
 def central_optimum(problems: LinearPrograms, solution: Solution) -> Optimum:
     """Return the vertices where they are the only optima, else the centres of the optimal faces.
 
@@ -84,9 +92,8 @@ def central_optimum(problems: LinearPrograms, solution: Solution) -> Optimum:
     Optimum
         Vertices also where no optimum is certified or a face cannot be centred; a dual point only where it is unique.
     """
-    number, value, y = (np.array(each) for each in (solution.basis, solution.value, solution.y))
+    number, value, y, _ = vertices(solution)
     optimal = np.asarray(solution.status) == Status.OPTIMAL
-    y[~(optimal & (value > POSITIVE).all(axis=1))] = np.nan
     faces: list[int] = np.flatnonzero(optimal & (np.asarray(solution.tight) > number.shape[1])).tolist()
     watched = faces if len(faces) < PROGRESS_FROM else track(faces, "optimal faces", transient=True)
     centres = [(row, *_centre(problems, row, np.asarray(solution.y)[row])) for row in watched]
