@@ -1,6 +1,7 @@
 """The end-to-end bootstrap: every draw is the whole pipeline run on the drawn cities, by hand."""
 
 from functools import partial
+from itertools import combinations
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,12 @@ def raw(seed=0):
     return Panel(names, tuple(range(2000, 2000 + PERIODS)), columns, {}, np.ones(treat.shape))
 
 
+def changed(**options):
+    """Return the steps with other options of measuring."""
+    scores = {name: partial(super_sbm, **(MEASURE[name].keywords | options)) for name in ("preff", "creff")}
+    return scores | {"syeff": MEASURE["syeff"]}
+
+
 def measured(panel, steps):
     for step in steps.values():
         panel = step(panel)
@@ -49,10 +56,18 @@ def measured(panel, steps):
 def by_hand(panel, steps, copies):
     """Measure the drawn cities alone, repeat their rows, and regress on explicit dummies."""
     rows = measured(panel.reweight(panel.weights * (copies > 0)[:, None]), steps).to_frame(sample_only=True)
+    return regression(panel.units, rows, copies)
+
+
+def regressed(panel, copies):
+    return regression(panel.units, panel.to_frame(sample_only=True), copies)
+
+
+def regression(units, rows, copies):
     drawn = pd.concat(
         [
             rows[rows["unit"] == unit].assign(unit=f"{unit}-{copy}")
-            for unit, count in zip(panel.units, copies, strict=True)
+            for unit, count in zip(units, copies, strict=True)
             for copy in range(int(count))
         ]
     )
@@ -112,14 +127,75 @@ def test_subsamples_have_no_copies_and_shrink_the_spread():
     found = PipelineBootstrap(MODEL, MEASURE, draws=DRAWS, scheme="subsampling", exponent=0.8)
     estimate = found.estimate(measured(raw(), MEASURE), seed=4, name="p")
     size = round(UNITS**0.8)
+    factor = size / (UNITS - size)
     np.testing.assert_array_equal(np.asarray(estimate.draws.n_units), size)
     coefs = np.asarray(estimate.draws.coef)[:, 0]
     kept = coefs[np.isfinite(np.asarray(estimate.draws.coef)).all(axis=1)]
-    assert float(estimate.std_error[0]) == pytest.approx(np.sqrt(size / UNITS) * kept.std(ddof=1), rel=1e-9)
+    assert float(estimate.std_error[0]) == pytest.approx(np.sqrt(factor) * kept.std(ddof=1), rel=1e-9)
     interval = estimate.frame().set_index("term").loc["subsampling:treat"]
     value, finite = float(estimate.coef[0]), coefs[np.isfinite(coefs)]
-    low = value - np.sqrt(size / UNITS) * (np.quantile(finite, 0.975) - value)
+    low = value - np.sqrt(factor) * (np.quantile(finite, 0.975) - value)
     assert interval["conf_low"] == pytest.approx(low, abs=1e-12)
+
+
+def test_subsamples_that_are_the_whole_are_refused():
+    panel = measured(raw(), MEASURE)
+    with pytest.raises(SpecError, match="10 of 10 clusters, which are the whole"):
+        PipelineBootstrap(MODEL, MEASURE, draws=2, scheme="subsampling", exponent=0.99).estimate(panel)
+
+
+def test_the_factor_of_subsamples_makes_the_standard_error_of_a_mean_exact():
+    values = np.random.default_rng(0).normal(size=7)
+    scheme = PipelineBootstrap(MODEL, MEASURE, scheme="subsampling", exponent=0.6)
+    size = round(7**0.6)
+    means = [np.mean(each) for each in combinations(values, size)]
+    assert scheme.variance_factor(7) * np.var(means) == pytest.approx(values.var(ddof=1) / 7)
+
+
+def test_a_step_that_measures_what_another_made_of_the_sample_is_repeated_too():
+    def spread_out(panel):
+        mean = panel.column("labour")[panel.sample].mean()
+        return panel.assign({"staff": panel.column("labour") + mean})
+
+    steps = {"staff": spread_out, **changed(inputs=["staff"])}
+    found = PipelineBootstrap(MODEL, steps, draws=3).estimate(measured(raw(), steps), seed=4, name="p")
+    expected = [by_hand(raw(), steps, copies) for copies in copies_of(4, "p")[:3]]
+    np.testing.assert_allclose(np.asarray(found.draws.coef)[:, 0], expected, atol=1e-9)
+
+
+def test_zeros_that_are_replaced_are_replaced_in_each_draw():
+    panel = raw()
+    smoke = panel.column("pm25").copy()
+    smoke[np.arange(3), 2] = 0.0
+    panel = panel.assign({"pm25": smoke})
+    steps = changed(zeros="replace")
+    found = PipelineBootstrap(MODEL, steps, draws=3).estimate(measured(panel, steps), seed=4, name="p")
+    expected = [by_hand(panel, steps, copies) for copies in copies_of(4, "p")[:3]]
+    np.testing.assert_allclose(np.asarray(found.draws.coef)[:, 0], expected, atol=1e-9)
+    dropping = changed(zeros="drop")
+    with pytest.raises(SpecError, match="step 'preff' has zeros=drop"):
+        PipelineBootstrap(MODEL, dropping, draws=2, scheme="smoothed").estimate(measured(panel, dropping))
+
+
+def test_a_city_that_is_measured_but_not_estimated_is_in_every_draw():
+    panel = raw()
+    gaps = panel.column("x").copy()
+    gaps[0] = np.nan
+    panel = panel.assign({"x": gaps})
+    found = PipelineBootstrap(MODEL, MEASURE, draws=3).estimate(measured(panel, MEASURE), seed=4, name="p")
+    keys = draw_keys(key_for(4, "p"), jnp.arange(3))
+    for at, own in enumerate(np.asarray(jax.vmap(partial(draw_copies, count=UNITS - 1))(keys))):
+        there = measured(panel.reweight(panel.weights * np.append(1, own > 0)[:, None]), MEASURE)
+        assert float(found.draws.coef[at, 0]) == pytest.approx(regressed(there, np.append(0, own)), abs=1e-9)
+    assert any("1 units have rows to measure but none to estimate" in note for note in found.notes)
+
+
+def test_a_draw_without_the_reference_is_lost():
+    steps = changed(reference_where="unit in ['c5', 'c6']")
+    found = PipelineBootstrap(MODEL, steps, draws=DRAWS).estimate(measured(raw(), steps), seed=4, name="p")
+    without = copies_of(4, "p")[:, [5, 6]].sum(axis=1) == 0
+    assert without.any()
+    np.testing.assert_array_equal(np.isnan(np.asarray(found.draws.coef)[:, 0]), without)
 
 
 def test_steps_that_did_not_make_the_outcome_are_refused():

@@ -92,8 +92,9 @@ def subset_scores(
     Returns
     -------
     tuple
-        Scores ``[draw dmu]``, NaN for rows of absent units and of programs that are infeasible or not certified; and the number
-        of programs that had to be solved.
+        Scores ``[draw dmu]``, NaN for rows of absent units, of programs that are infeasible or not certified, and of subsets
+        that `slacks_based` refuses, because present rows have no present reference at all; and the number of programs that
+        had to be solved.
 
     Raises
     ------
@@ -103,6 +104,7 @@ def subset_scores(
     data, model = program_data(technology, orientation, bads, weights=weights)
     values = data / centre(data)
     scores = np.full((present.shape[0], values.shape[0]), np.nan)
+    present = present & _served(technology, unit, present)[:, None]
     count = 0
     with Progress(transient=True) as bar:
         task = bar.add_task("frontiers of subsets", total=int(present[:, unit].sum()))
@@ -125,6 +127,17 @@ def subset_scores(
                 bar.advance(task, draws.size)
             count += len(first.solved) + len(second.solved)
     return scores, count
+
+
+def _served(
+    technology: Technology, unit: Int[np.ndarray, " dmu"], present: Bool[np.ndarray, "draw unit"]
+) -> Bool[np.ndarray, " draw"]:
+    """Return which subsets hold a reference row for whomever they hold: a mask may be absent as a whole."""
+    served = np.ones(present.shape[0], dtype=bool)
+    for evaluated, reference in technology.groups:
+        asks, answers = (present[:, np.unique(unit[rows])].any(axis=1) for rows in (evaluated, reference))
+        served &= ~asks | answers
+    return served
 
 
 def _second_stage(first: _Frontier, reference: np.ndarray, needed: np.ndarray, rows: set[int]) -> _Frontier:
@@ -193,7 +206,8 @@ def _optima(
     score, status = np.asarray(solution.objective), np.asarray(solution.status)
     # With nobody left to compare with there is no feasible point under variable returns, and no basis to prove it by.
     alone = ~mask.any(axis=1) & (model.returns == "vrs") & (not model.own)
-    score, status = np.where(alone, np.nan, score), np.where(alone, int(Status.INFEASIBLE), status)
+    status = np.where(alone, int(Status.INFEASIBLE), status)
+    score = np.where(status == Status.OPTIMAL, score, np.nan)
     basis = np.asarray(solution.basis)
     member = (basis >= n_private) & (np.asarray(solution.value) > PEER) & (status == Status.OPTIMAL)[:, None]
     homes = frontier.unit[frontier.columns[np.clip(basis - n_private, 0, frontier.columns.size - 1)]]

@@ -10,9 +10,10 @@ city.
 
 ``subsampling`` draws ``m = n^kappa`` of them without replacement, which is consistent under weak conditions, with
 
-.. math:: \hat\beta - (q_{1 - a} (\beta^*_m) - \hat\beta) \sqrt{m / n} , \dots ,
+.. math:: \hat\beta - (q_{1 - a} (\beta^*_m) - \hat\beta) \sqrt{m / (n - m)} , \dots ,
 
-if the coefficient converges at the rate of root n.
+if the coefficient converges at the rate of root n. The factor is ``sqrt(m/n)`` with the correction for draws from n clusters
+that are not infinitely many, under which the standard error of a mean is exact (Shao and Wu 1989).
 
 ``smoothed`` draws clusters as ``pairs`` does, and scores against a frontier of pseudo-data (`syneff.measure.smoothed`), which
 also shows how far the estimated frontier lies inside the true one. It takes both measurements of every draw in full.
@@ -22,6 +23,7 @@ References
 Simar, L. and Wilson, P. W. (2011). Inference by the m out of n bootstrap in nonparametric frontier models. Journal of
 Productivity Analysis 36, 33-53. https://doi.org/10.1007/s11123-010-0200-4
 Politis, D. N. and Romano, J. P. (1994). Annals of Statistics 22, 2031-2050. https://doi.org/10.1214/aos/1176325770
+Shao, J. and Wu, C. F. J. (1989). Annals of Statistics 17, 1176-1197. https://doi.org/10.1214/aos/1176347263
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,12 +39,12 @@ from syneff.errors import DataError, SpecError, one_of
 from syneff.models.base import Design, Estimate, Estimator, Test
 from syneff.models.resampling import intervals
 from syneff.models.resampling.bootstrap import draw_copies
-from syneff.models.resampling.draws import check_draws, resampled_clusters
+from syneff.models.resampling.draws import check_draws, few_draws, resampled_clusters, run_draws
 from syneff.panel.panel import Panel
 from syneff.pipeline.influence import influence, influence_notes
 from syneff.pipeline.measurement import Step, measure_smoothed, measure_subsets
 from syneff.runtime import draw_keys, key_for, require_float64
-from syneff.typing import Array, Float, Key
+from syneff.typing import Array, Float, Int, Key
 
 SCHEMES = ("pairs", "subsampling", "smoothed")
 DRAWN = ("outcome", "regressors", "weights", "instruments")  # of a design, what a draw may change
@@ -104,37 +106,41 @@ class PipelineBootstrap:
         Raises
         ------
         SpecError
-            If a cluster is not constant within units, or the steps do not make the outcome that the panel has.
+            If a cluster is not constant within units, subsamples would be the whole, or the steps do not make the outcome
+            that the panel has.
         """
         require_float64()
         actual, design = self.model.estimate(panel, seed=seed, name=name), self.model.design(panel)
         clusters = resampled_clusters("PipelineBootstrap", panel, design, self.model.spec)
         count = len(clusters.names)
-        drawn = self._draw(key_for(seed, name), count)
         # All clusters, to check the steps; all but one; the draws.
         fixed = np.concatenate([np.ones((1, count)), 1.0 - np.eye(count)])
-        copies = np.concatenate([fixed, drawn])[:, clusters.codes]
+        copies = np.concatenate([fixed, self._draw(key_for(seed, name), count)])[:, clusters.codes]
+        # Units without a row to estimate have no cluster. They may span the frontier all the same.
+        outside = np.asarray(design.weights).max(axis=1) <= 0
+        present, copies = (copies > 0) | outside, np.where(outside, 0.0, copies)
         if self.scheme == "smoothed":
-            panels, programs = measure_subsets(panel, self.steps, copies[: count + 1] > 0)
+            panels, programs = measure_subsets(panel, self.steps, present[: count + 1])
             redrawn = measure_smoothed(panel, self.steps, _generators(key_for(seed, f"{name}:scores"), self.draws))
-            fits, outcomes = _fit(self.model, design, chain(panels, redrawn), copies)
+            fits, outcomes = _fit(self.model, design, chain(panels, redrawn), copies, kept=count + 1)
         else:
-            panels, programs = measure_subsets(panel, self.steps, copies > 0)
-            fits, outcomes = _fit(self.model, design, panels, copies)
+            panels, programs = measure_subsets(panel, self.steps, present)
+            fits, outcomes = _fit(self.model, design, panels, copies, kept=count + 1)
         self._check(panel, outcomes[0])
         left_out, redone = _some(fits, slice(1, 1 + count)), _some(fits, slice(1 + count, None))
         naive = _naive(self.model, design, copies[1 + count :])
-        found = influence(clusters, outcomes[0], outcomes[1 : 1 + count], np.asarray(left_out.coef[:, 0]))
-        made = (
-            f"outcome measured anew in {self.draws:,} draws and without each of {count} clusters: {programs:,} programs"
-        )
-        scale = self._scale(count)
+        found = influence(clusters, outcomes[0], outcomes[1:], np.asarray(left_out.coef[:, 0]))
+        made = f"outcome measured anew in {self.draws:,} draws, and without each of {count} clusters: {programs:,} programs"
+        scale = self.variance_factor(count)
         estimate = _summary(actual, redone, scale=scale)
         tests = _tests(self.scheme, estimate, (redone, left_out, naive), scale=scale)
         return replace(
             estimate,
             tests=(*estimate.tests, *tests),
-            notes=(*estimate.notes, *clusters.notes, made, *influence_notes(found, float(estimate.coef[0]))),
+            notes=(
+                *(*estimate.notes, *clusters.notes, *few_draws(self.draws), made),
+                *(*_always_there(panel, outside), *influence_notes(found, float(estimate.coef[0]))),
+            ),
             details={"influence": found},
         )
 
@@ -143,14 +149,23 @@ class PipelineBootstrap:
         if self.scheme != "subsampling":
             return np.asarray(jax.vmap(partial(draw_copies, count=count))(keys))
         order = np.asarray(jax.vmap(lambda each: jax.random.permutation(each, count))(keys))
-        return (order < self._size(count)).astype(float)
+        return (order < self._subsample_size(count)).astype(float)
 
-    def _size(self, count: int) -> int:
-        return max(2, int(np.round(count**self.exponent)))
+    def _subsample_size(self, count: int) -> int:
+        size = max(2, int(np.round(count**self.exponent)))
+        if size >= count:
+            raise SpecError(
+                f"PipelineBootstrap: exponent={self.exponent:g} makes subsamples of {size} of {count} clusters, which are the "
+                "whole. Choose a lower exponent, or scheme=pairs."
+            )
+        return size
 
-    def _scale(self, count: int) -> float:
-        """Return what makes the spread of the draws that of the estimate."""
-        return self._size(count) / count if self.scheme == "subsampling" else 1.0
+    def variance_factor(self, count: int) -> float:
+        """Return what makes the variance of the draws that of the estimate."""
+        if self.scheme != "subsampling":
+            return 1.0
+        size = self._subsample_size(count)
+        return size / (count - size)
 
     def _check(self, panel: Panel, outcome: np.ndarray) -> None:
         """Raise unless the steps make of the whole panel the outcome that is there."""
@@ -166,6 +181,12 @@ class PipelineBootstrap:
             )
 
 
+def _always_there(panel: Panel, outside: np.ndarray) -> tuple[str, ...]:
+    """Say how many units are measured but not estimated, if any."""
+    count = int((panel.sample.any(axis=1) & outside).sum())
+    return (f"{count} units have rows to measure but none to estimate: they are there in every draw",) if count else ()
+
+
 def _generators(key: Key, draws: int) -> list[np.random.Generator]:
     """Return a generator a draw, by its number."""
     seeds = np.asarray(jax.random.key_data(draw_keys(key, jnp.arange(draws))))
@@ -173,10 +194,15 @@ def _generators(key: Key, draws: int) -> list[np.random.Generator]:
 
 
 def _fit(
-    model: Estimator, design: Design, panels: Iterable[Panel | None], copies: Float[np.ndarray, "draw unit"]
-) -> tuple[Estimate, Float[np.ndarray, "draw unit period"]]:
-    """Fit every draw; return the fits with leading axis ``draw``, NaN where nothing could be measured, and the outcomes."""
-    outcomes, failed, fitted = np.full((len(copies), *design.outcome.shape), np.nan), np.zeros(len(copies), bool), []
+    model: Estimator,
+    design: Design,
+    panels: Iterable[Panel | None],
+    copies: Float[np.ndarray, "draw unit"],
+    *,
+    kept: int,
+) -> tuple[Estimate, Float[np.ndarray, "kept unit period"]]:
+    """Fit every draw; return the fits with leading axis ``draw``, NaN where nothing could be measured, and some outcomes."""
+    outcomes, failed, fitted = np.full((kept, *design.outcome.shape), np.nan), np.zeros(len(copies), bool), []
     each = iter(panels)
     for start in range(0, len(copies), AT_A_TIME):
         part = copies[start : start + AT_A_TIME]
@@ -186,7 +212,7 @@ def _fit(
             own = None if drawn is None else _design(model, drawn)
             failed[at] = own is None
             designs.append(design if own is None else own)
-            if drawn is not None:
+            if drawn is not None and at < kept:
                 outcomes[at] = np.where(drawn.sample, drawn.column(model.spec.outcome), np.nan)
         # The last chunk is filled up, so that one shape is compiled.
         fill = min(AT_A_TIME, len(copies)) - len(part)
@@ -224,13 +250,15 @@ def _fit_drawn(
 
 def _naive(model: Estimator, design: Design, copies: np.ndarray) -> Estimate:
     """Fit the same draws with the outcome as data."""
-
-    @jax.jit
-    def fit(part: Array) -> Estimate:
-        return replace(model.fit_copies(design, part), tests=())
-
-    found: Estimate = fit(jnp.asarray(copies))
+    step = partial(_fit_copies, model)
+    found: Estimate = run_draws(step, (design, jnp.asarray(copies)), len(copies), chunk=None, of="naive draws")
     return found
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_copies(model: Estimator, common: tuple[Design, Array], numbers: Int[Array, " draw"]) -> Estimate:
+    design, copies = common
+    return replace(model.fit_copies(design, copies[numbers]), tests=())
 
 
 def _some(fits: Estimate, rows: slice) -> Estimate:

@@ -36,17 +36,18 @@ def influence(
     -------
     pandas.DataFrame
         One row a cluster: ``cluster``, ``estimate`` (without it), ``shift`` and ``largest_shift`` (mean and largest absolute
-        change of the others' outcome when it is gone).
+        change of the others' outcome when it is gone; NaN where nothing can be measured without it).
     """
     shift = without - outcome
     known = np.isfinite(shift)
-    counts = np.maximum(known.sum(axis=(1, 2)), 1)
+    counts = known.sum(axis=(1, 2))
+    shift, some = np.where(known, shift, 0.0), counts > 0
     frame = pd.DataFrame(
         {
             "cluster": clusters.names,
             "estimate": estimates,
-            "shift": np.where(known, shift, 0.0).sum(axis=(1, 2)) / counts,
-            "largest_shift": np.abs(np.where(known, shift, 0.0)).max(axis=(1, 2)),
+            "shift": np.where(some, shift.sum(axis=(1, 2)) / np.maximum(counts, 1), np.nan),
+            "largest_shift": np.where(some, np.abs(shift).max(axis=(1, 2)), np.nan),
         }
     )
     order = frame["shift"].abs().sort_values(kind="stable", ascending=False).index

@@ -1,8 +1,9 @@
 """Measure again on subsets of the units: every step that follows the data, frontiers included.
 
-A subset is a panel in which the absent units have weight 0. The steps are applied to it as they stand. Those that measure
-slacks-based efficiency take nearly all the time and are not repeated: `syneff.measure.subset` finds their scores for all
-subsets at once, and they are the same.
+A subset is a panel in which the absent units have weight 0. The steps are applied to it as they stand, so they see which units
+were drawn, not how often. Those that measure slacks-based efficiency take nearly all the time and need not be repeated:
+`syneff.measure.subset` finds their scores for all subsets at once, and they are the same. That holds of data as given; a step
+that measures what an earlier one has made of the sample, or whose zeros depend on it, is repeated like any other.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,10 +61,10 @@ def measure_subsets(
     programs = 0
     now = panel
     for name, step in repeated.items():
-        if is_shared(step):
+        if measures(step) and _is_shared(step.keywords, panel, now):  # type: ignore[attr-defined]
             scores[name], solved = _scores(now, step.keywords, present)  # type: ignore[attr-defined]
             programs += solved
-        # Later steps may measure what this one has made of the whole sample.
+        # Also a check: what cannot be measured on the whole panel raises here.
         now = step(now)
     return (_apply(panel, repeated, scores, draw, own) for draw, own in enumerate(present)), programs
 
@@ -88,14 +89,19 @@ def measure_smoothed(
     Raises
     ------
     SpecError
-        If no step measures slacks-based efficiency.
+        If no step measures slacks-based efficiency, or one drops zeros.
     """
     repeated = {name: step for name, step in steps.items() if step is not None}
     scores: dict[str, tuple[str, np.ndarray]] = {}
     now = panel
     for name, step in repeated.items():
-        if is_shared(step):
+        if measures(step):
             options = step.keywords  # type: ignore[attr-defined]
+            if options.get("zeros") == "drop":
+                raise SpecError(
+                    f"scheme=smoothed moves rows by one factor, which programs that drop zeros do not share: step {name!r} "
+                    "has zeros=drop. Use zeros=replace, or scheme=pairs."
+                )
             technology, where, scoring = _technology(now, options)
             cubes = np.full((len(generators), *panel.shape), np.nan)
             cubes[:, where] = smoothed_scores(technology, generators, **scoring)
@@ -107,9 +113,21 @@ def measure_smoothed(
     return (_apply(panel, repeated, scores, draw, everyone) for draw in range(len(generators)))
 
 
-def is_shared(step: Step) -> bool:
-    """Say whether the scores of a step can be had for all subsets at once."""
-    return isinstance(step, partial) and step.func is super_sbm and step.keywords.get("zeros", "error") != "drop"
+def measures(step: Step) -> bool:
+    """Say whether a step measures slacks-based efficiency."""
+    return isinstance(step, partial) and step.func is super_sbm
+
+
+def _is_shared(options: Mapping[str, Any], panel: Panel, now: Panel) -> bool:
+    """Say whether a step's scores can be had for all subsets at once: if nothing that it reads depends on the sample."""
+    if options.get("zeros", "error") != "error" or now.weights is not panel.weights:
+        return False
+    made = {name for name, column in now.columns.items() if column is not panel.columns.get(name)}
+    made |= {name for name, trait in now.traits.items() if trait is not panel.traits.get(name)}
+    blocks = [options.get(key) or () for key in ("inputs", "good", "bad", "group")]
+    read = {name for block in blocks for name in ([block] if isinstance(block, str) else block)}
+    condition = options.get("reference_where") or ""
+    return not (made & read or any(name in condition for name in made))
 
 
 def _scores(
