@@ -64,6 +64,15 @@ def test_a_mask_of_reference_rows_is_narrowed_down():
         np.testing.assert_allclose(found[draw], alone(own, "crs", "global", mask=mask), atol=1e-9)
 
 
+def test_a_subset_without_any_reference_row_has_no_score():
+    technology = Technology(*data(), period=PERIOD, reference=np.isin(UNIT, (0, 2)))
+    present = np.ones((2, UNITS), dtype=bool)
+    present[1, [0, 2]] = False
+    found, _ = subset_scores(technology, UNIT, present)
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()
+
+
 def test_the_whole_is_a_subset_and_the_order_of_subsets_is_nothing():
     technology = Technology(*data(), period=PERIOD)
     present = np.concatenate([np.ones((1, UNITS), dtype=bool), subsets()])

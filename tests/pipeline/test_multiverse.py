@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from syneff.errors import SpecError
@@ -13,6 +14,7 @@ from syneff.models.spec import Spec
 from syneff.panel.samples import where
 from syneff.panel.steps import log, winsorise
 from syneff.pipeline import Multiverse
+from syneff.pipeline.chance import joint_tests, statistics
 from tests.panels import staggered
 
 SPEC = Spec("y", controls=("a", "b"))
@@ -96,14 +98,45 @@ def test_what_cannot_be_estimated_is_told_and_the_rest_goes_on():
     frame = rows(found).set_index("outcome")
     assert np.isfinite(frame.loc["y", "estimate"])
     assert "'flat' is 1 on all" in frame.loc["flat", "message"]
-    assert any("1 specifications have no estimate" in note for note in found.notes)
+    assert any("1 specifications have no estimate: column 'flat' is 1" in note for note in found.notes)
     broken = Multiverse(SPEC, transforms={"log": partial(log, columns=["y"]), "none": None}, controls={"a": ("a",)})
     frame = rows(broken.estimate(panel.assign({"y": panel.column("y") - 10}))).set_index("transform")
     assert frame.loc["log", "message"]
     assert np.isfinite(frame.loc["none", "estimate"])
 
 
+def test_a_placebo_draw_without_any_estimate_does_not_count():
+    rng = np.random.default_rng(0)
+    drawn, known = rng.normal(size=(2, 20, 6)), pd.DataFrame({"dof": np.full(4, 30.0)}, index=[0, 2, 3, 5])
+    lost = drawn.copy()
+    lost[:, [3, 8, 9]] = np.nan
+    kept = np.delete(drawn, [3, 8, 9], axis=1)
+    said = statistics(drawn[0][0, known.index], drawn[1][0, known.index], known["dof"].to_numpy())
+    for found, expected in zip(joint_tests(said, lost, known), joint_tests(said, kept, known), strict=True):
+        assert (found.pvalue, found.error) == (expected.pvalue, expected.error)
+    assert all(np.isnan(test.pvalue) for test in joint_tests(said, drawn * np.nan, known))
+
+
+def test_placebo_draws_that_leave_a_sample_without_treated_are_told():
+    few = {"few": partial(where, condition="unit in ['u00', 'u01', 'u02', 'u03']")}
+    panel = staggered(3)
+    panel = replace(panel, units=tuple(f"u{at:02}" for at in range(panel.shape[0])))
+    found = Multiverse(SPEC, samples=few, controls={"none": ()}, draws=40).estimate(panel, seed=1, name="m")
+    assert any("of 40 placebo draws left out" in note for note in found.notes)
+    assert 0 < found.frame().set_index("term").loc["joint_median", "p_value"] <= 1
+
+
+def test_labels_may_be_numbers():
+    samples = {2001: partial(where, condition="period >= 2001"), "all": None}
+    frame = rows(Multiverse(SPEC, samples=samples, controls={7: ("a",)}).estimate(staggered(3)))
+    assert list(frame["sample"]) == ["2001", "all"]
+    assert list(frame["controls"]) == ["7", "7"]
+    assert list(frame["default"]) == [True, False]
+
+
 def test_mistakes_are_told():
+    with pytest.raises(SpecError, match="samples\\['late'\\] is 'period >= 2001', which is no step"):
+        Multiverse(SPEC, samples={"late": "period >= 2001"})
     with pytest.raises(SpecError, match="draws=-1"):
         Multiverse(SPEC, draws=-1)
     with pytest.raises(SpecError, match="no choice of controls"):

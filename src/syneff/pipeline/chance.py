@@ -63,22 +63,34 @@ def _placebo(
 
 
 def statistics(effects: np.ndarray, ratios: np.ndarray, dof: np.ndarray) -> np.ndarray:
-    """Return median effect, share of significant ones and mean t over the last axis."""
-    with np.errstate(invalid="ignore"):
-        significant = np.abs(ratios) > special.stdtrit(dof, 1.0 - LEVEL / 2.0)
+    """Return median effect, share of significant ones and mean t over the last axis, of the fits that have a t."""
     known = np.isfinite(ratios)
-    share = np.where(known, significant, 0.0).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
+    effects, ratios = np.where(known, effects, np.nan), np.where(known, ratios, np.nan)
+    significant = np.abs(ratios) > special.stdtrit(dof, 1.0 - LEVEL / 2.0)
+    share = significant.sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
     return np.stack([np.nanmedian(effects, axis=-1), share, np.nanmean(ratios, axis=-1)], axis=-1)
 
 
 def joint_tests(said: np.ndarray, drawn: np.ndarray, known: pd.DataFrame) -> tuple[Test, ...]:
-    """Return the tests of the three statistics against their placebo distribution."""
-    chance = statistics(drawn[0][:, known.index], drawn[1][:, known.index], known["dof"].to_numpy())
+    """Return the tests of the three statistics against their placebo distribution; draws without any estimate are left out.
+
+    Parameters
+    ----------
+    said
+        The statistics of the data.
+    drawn
+        ``[2 draw specification]``: effects and t of all specifications.
+    known
+        The specifications that have an estimate, by number, with their ``dof``.
+    """
+    effects, ratios = drawn[:, :, known.index]
+    some = np.isfinite(ratios).any(axis=1)
+    chance = statistics(effects[some], ratios[some], known["dof"].to_numpy())
     count = len(chance)
     beyond = (np.abs(chance) >= np.abs(said) * (1.0 - 1e-12)).sum(axis=0)
     tests = []
     for name, value, each in zip(STATISTICS, said, beyond, strict=True):
-        pvalue = float((1 + each) / (1 + count))
+        pvalue = float((1 + each) / (1 + count)) if count else np.nan
         numbers = (float(value), np.nan, pvalue, monte_carlo_error(pvalue, count))
         statistic, nothing, p_value, error = (jnp.asarray(number) for number in numbers)
         tests.append(Test(statistic, nothing, nothing, p_value, name, error=error))

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -40,12 +41,13 @@ from syneff.panel.panel import Panel
 from syneff.pipeline.chance import LEVEL, Chances, joint_tests, statistics
 from syneff.pipeline.decomposition import shapley_shares
 from syneff.pipeline.grid import AXES, PANEL_AXES, SPEC_AXES, Block, Labels, blocks, panels, subsets
-from syneff.pipeline.measurement import Step
 from syneff.runtime import key_for, require_float64
 from syneff.typing import Array, Float
 
 AT_A_TIME = 16  # subsets of controls: what the cache holds
-Choices = Mapping[str, Step | None]
+REASONS = 3  # of failures that a message tells
+T = TypeVar("T")
+Choices = Mapping[Any, Any]  # what yaml gives: a step, steps by name, or None by label; checked
 
 
 @dataclass(frozen=True)
@@ -80,19 +82,21 @@ class Multiverse:
     """
 
     spec: Spec
-    measures: Mapping[str, Mapping[str, Step | None] | None] = field(default_factory=dict)
+    measures: Choices = field(default_factory=dict)
     transforms: Choices = field(default_factory=dict)
     samples: Choices = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     treatments: tuple[str, ...] = ()
-    controls: Mapping[str, Sequence[str]] | None = None
-    effects: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    controls: Mapping[Any, Sequence[str]] | None = None
+    effects: Mapping[Any, Sequence[str]] = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
     draws: int = 0
     assign: str = "cohorts"
 
     def __post_init__(self) -> None:
         one_of("Multiverse assign", self.assign, ASSIGN)
+        for axis in ("measures", "transforms", "samples"):
+            _check_steps(axis, getattr(self, axis))
         if self.draws < 0:
             raise SpecError(f"Multiverse: draws={self.draws} must be 0 (no joint test) or more, e.g. draws=199.")
         for axis, count in self.sizes.items():
@@ -108,12 +112,13 @@ class Multiverse:
 
     def _axes(self) -> dict[str, Mapping[str, object]]:
         spec = self.spec
-        effects = {name: tuple(each) for name, each in self.effects.items()}
-        controls = subsets(spec.controls) if self.controls is None else {k: tuple(v) for k, v in self.controls.items()}
+        effects = {name: tuple(each) for name, each in _worded(self.effects).items()}
+        given = {name: tuple(each) for name, each in _worded(self.controls or {}).items()}
+        controls = subsets(spec.controls) if self.controls is None else given
         return {
-            "measure": self.measures or {"as it is": None},
-            "transform": self.transforms or {"none": None},
-            "sample": self.samples or {"all": None},
+            "measure": _worded(self.measures) or {"as it is": None},
+            "transform": _worded(self.transforms) or {"none": None},
+            "sample": _worded(self.samples) or {"all": None},
             "outcome": {name: name for name in self.outcomes or (spec.outcome,)},
             "treatment": {name: name for name in self.treatments or (spec.treatment,)},
             "effects": effects or {" ".join(spec.effects) or "none": spec.effects},
@@ -146,21 +151,22 @@ class Multiverse:
             If no specification could be estimated.
         """
         require_float64()
-        rows: list[dict[str, object]] = []
+        parts: list[pd.DataFrame] = []
         drawn: list[np.ndarray] = []
         chances = self._chances(panel, seed=seed, name=name)
         for block in track(self._blocks(panel), "specifications", total=self._calls(), transient=True):
             if isinstance(block, Block):
-                rows += _rows(block, _fit(block.model, block.design, jnp.asarray(block.masks)))
+                parts.append(_rows(block, _fit(block.model, block.design, jnp.asarray(block.masks))))
                 drawn += [] if chances is None else [chances.fit(block)]
             else:
                 labels, controls, message = block
-                rows += [{**dict(zip(AXES, (*labels, each), strict=True)), "message": message} for each in controls]
+                shared = dict(zip(AXES, labels, strict=False))
+                parts.append(pd.DataFrame({**shared, "controls": controls, "message": message}))
                 drawn += [] if chances is None else [np.full((2, self.draws, len(controls)), np.nan)]
-        specifications = self._told(pd.DataFrame(rows))
+        specifications = self._told(pd.concat(parts, ignore_index=True))
         if not np.isfinite(specifications["statistic"]).any():
             raise SpecError(
-                f"Multiverse: none of {len(rows)} specifications can be estimated: {rows[0].get('message', '')}"
+                f"Multiverse: none of {len(specifications)} specifications can be estimated: {_reasons(specifications)}"
             )
         return self._estimate(panel, specifications, np.concatenate(drawn, axis=2) if drawn else None)
 
@@ -219,11 +225,12 @@ class Multiverse:
         found |= {f"shapley:{axis}": share for axis, share in shapley_shares(known, AXES, "standardised").items()}
         chosen = ", ".join(f"{axis} {count}" for axis, count in self.sizes.items() if count > 1)
         failed = frame[~np.isfinite(frame["statistic"])]
-        lost = (
-            [f"{len(failed)} specifications have no estimate: {failed['message'].iloc[0] or 'collinear'}"]
-            if len(failed)
-            else []
-        )
+        lost = [f"{len(failed)} specifications have no estimate: {_reasons(failed)}"] if len(failed) else []
+        if drawn is not None:
+            empty = int((~np.isfinite(drawn[1][:, known.index]).any(axis=1)).sum())
+            lost += [f"{empty} of {drawn.shape[1]} placebo draws left out: no specification has an estimate"] * (
+                empty > 0
+            )
         return Estimate(
             coef=jnp.asarray(list(found.values())),
             cov=jnp.full((len(found), len(found)), jnp.nan),
@@ -254,7 +261,31 @@ def _fit(model: FixedEffects, design: Design, masks: Float[Array, "subset k"]) -
     return found
 
 
-def _rows(block: Block, fitted: tuple[Array, ...]) -> list[dict[str, object]]:
-    frame = pd.DataFrame(dict(zip(("estimate", "std_error", "dof", "nobs"), map(np.asarray, fitted), strict=True)))
-    frame[[axis for axis in AXES if axis != "controls"]] = block.labels
-    return frame.assign(controls=block.controls, sd=block.spread).to_dict("records")  # type: ignore[return-value]
+def _rows(block: Block, fitted: tuple[Array, ...]) -> pd.DataFrame:
+    """Return one row a subset of controls."""
+    numbers = dict(zip(("estimate", "std_error", "dof", "nobs"), map(np.asarray, fitted), strict=True))
+    labels = dict(zip(AXES, block.labels, strict=False))
+    return pd.DataFrame({**labels, "controls": block.controls, **numbers, "sd": block.spread})
+
+
+def _reasons(failed: pd.DataFrame) -> str:
+    """Say why specifications have no estimate, the most frequent reasons first."""
+    counts = failed["message"].replace("", "the treatment is collinear, or has no standard error").value_counts()
+    said = [f"{message} ({count})" if len(counts) > 1 else str(message) for message, count in counts.items()]
+    return "; ".join(said[:REASONS]) + ("; ..." if len(said) > REASONS else "")
+
+
+def _worded(choices: Mapping[Any, T]) -> dict[str, T]:
+    """Return choices with labels that are text: a year, say, is a number in yaml."""
+    return {str(label): choice for label, choice in choices.items()}
+
+
+def _check_steps(axis: str, choices: Mapping[Any, object]) -> None:
+    """Raise unless every choice is steps."""
+    for label, choice in choices.items():
+        for step in choice.values() if isinstance(choice, Mapping) else (choice,):
+            if step is not None and not callable(step):
+                raise SpecError(
+                    f"Multiverse: {axis}[{str(label)!r}] is {step!r}, which is no step. Write null, or e.g. "
+                    "{_target_: syneff.panel.steps.where, _partial_: true, condition: period >= 2010}."
+                )
