@@ -82,6 +82,7 @@ def test_what_is_right_passes():
         (node("step", columns="a"), 1, r"k.columns must be a list \[...\] of str, not 'a'"),
         (node("step", columns=["a"], rule="c"), 1, "k.rule must be 'a' or 'b', not 'c'"),
         (node("step"), 1, "k.columns is not set"),
+        ({"late": node("step", columns=["a"])}, None, "k.late is a step, .* write _partial_: true"),
         (node("source", path="x", colums=["a"]), 0, "'colums'. Did you mean 'columns'"),
         (node("nothing"), 0, "cannot be imported"),
         (node("HERE"), 0, "no function and no class"),

@@ -225,6 +225,17 @@ def test_key_follows_configuration_data_version_and_order_of_steps():
     assert store.key(dict(reversed(CONFIG.items())), "data", "1") == base
 
 
+def test_key_follows_the_order_of_choices_but_not_of_options():
+    def keyed(samples, **options):
+        node = {"_target_": "syneff.pipeline.Multiverse", "samples": samples, **options}
+        return store.key({**CONFIG, "estimator": node}, "data", "1")
+
+    # The first choice is the default of a multiverse. A label may be a number.
+    first = keyed({"all": None, 2010: {"_target_": "x", "a": 1, "b": 2}}, draws=9)
+    assert keyed({2010: {"_target_": "x", "a": 1, "b": 2}, "all": None}, draws=9) != first
+    assert keyed({"all": None, 2010: {"b": 2, "a": 1, "_target_": "x"}}, draws=9) == first
+
+
 def test_data_hash_sees_a_changed_byte_and_every_named_file(tmp_path):
     panel, units = tmp_path / "panel.csv", tmp_path / "units.csv"
     panel.write_text("a")

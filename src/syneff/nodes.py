@@ -77,6 +77,24 @@ def make(node: Any, partial: bool = False) -> Any:
     return functools.partial(target, **made) if partial or node.get("_partial_") else target(**made)
 
 
+def in_order(node: object) -> object:
+    """Return a node as lists that are equal where nodes mean the same.
+
+    The options of a target may come in any order. In a mapping without one, of steps or of choices, order is meaning.
+
+    Parameters
+    ----------
+    node
+        A resolved part of the configuration.
+    """
+    if isinstance(node, list | tuple):
+        return [in_order(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    pairs = [(str(key), in_order(value)) for key, value in node.items()]
+    return sorted(pairs, key=lambda pair: pair[0]) if "_target_" in node else pairs
+
+
 def _asks_for_tuple(value: object, hint: Any) -> bool:
     kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     return isinstance(value, list) and any((typing.get_origin(kind) or kind) is tuple for kind in kinds)
@@ -94,6 +112,8 @@ def _check_target(node: Mapping[str, Any], where: str, free: int | None) -> None
             raise SpecError(f"{where}.{key} must be {_spell(allowed[key])}, not {value!r}.")
     missing = [name for name in required if name not in node]
     if missing and not (free is None and node.get("_partial_")):
+        if missing[0] == "panel":
+            raise SpecError(f"{where} is a step, which is given the panel later: write _partial_: true in it.")
         raise SpecError(f"{where}.{missing[0]} is not set. Give it: {where}.{missing[0]}=...")
 
 

@@ -28,6 +28,7 @@ from syneff.claims import claim_all
 from syneff.errors import StorageError
 from syneff.journal import MANIFEST
 from syneff.ledger import write
+from syneff.nodes import in_order
 
 SCHEMA = 2
 """Version of the files; a change makes every stored cell unfinished."""
@@ -67,16 +68,14 @@ def key(config: Mapping[str, Any], data: str, version: str = "") -> str:
     Parameters
     ----------
     config
-        The part of the resolved configuration that the result depends on; the order of `steps` counts.
+        The part of the resolved configuration that the result depends on; order counts where `nodes.in_order` says so.
     data
         `data_hash` of the configuration.
     version
         Version of the program.
     """
-    # Order is meaning for steps alone: yaml files may name everything else in any order.
-    steps = list(config.get("steps", {}).items())
-    rest = {name: value for name, value in config.items() if name != "steps"}
-    text = json.dumps([SCHEMA, version, rest, steps, data], sort_keys=True, default=str)
+    parts = [(name, in_order(config[name])) for name in sorted(config)]
+    text = json.dumps([SCHEMA, version, parts, data], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
