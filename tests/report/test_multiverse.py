@@ -47,6 +47,12 @@ def test_many_sets_of_controls_are_told_by_their_number():
     assert {"0 controls", "1 control", "13 controls"} <= set(rows["controls"])
 
 
+def test_labels_of_the_users_own_are_no_lists_of_controls():
+    own = cell(28, tuple(f"set no {at}" for at in range(14)))
+    own.manifest["config"]["estimator"]["controls"] = {f"set no {at}": ["pop"] for at in range(14)}
+    assert set(specifications([own])["controls"]) == {f"set no {at}" for at in range(14)}
+
+
 def test_the_curve_shows_the_default_and_few_of_many():
     figure = curve([cell(1000)])
     marks = figure.axes[0].containers

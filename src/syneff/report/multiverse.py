@@ -83,7 +83,7 @@ def curve(cells: Sequence[Cell]) -> Figure | None:
 
 
 def specifications(cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return the specifications of all cells, the default being that of the first; many sets of controls by their number.
+    """Return the specifications of all cells, the default being that of the first; many subsets of controls by their number.
 
     Raises
     ------
@@ -97,7 +97,9 @@ def specifications(cells: Sequence[Cell]) -> pd.DataFrame:
         frame = cell.details["specifications"]
         frames.append(frame.assign(default=frame["default"] & (not frames), cell=cell.name))
     rows = pd.concat(frames, ignore_index=True)
-    if rows["controls"].nunique() > MANY:
+    # Labels of the user's own are no lists of names.
+    subsets = all(cell.manifest["config"]["estimator"].get("controls") is None for cell in cells)
+    if subsets and rows["controls"].nunique() > MANY:
         counts = rows["controls"].map(lambda words: 0 if words == "none" else len(words.split()))
         rows = rows.assign(controls=counts.map(lambda count: f"{count} control" + ("" if count == 1 else "s")))
     return rows
@@ -117,7 +119,7 @@ def _joint(cells: Sequence[Cell]) -> tuple[Line, ...]:
         found = cell.tests.set_index("term")
         for name in [each for each in JOINT if each in found.index]:
             statistic, pvalue, error = (float(found[key][name]) for key in ("statistic", "p_value", "std_error"))
-            words = f"p = {pvalue:.3f} (Monte-Carlo error {error:.3f})"
+            words = f"p = {pvalue:.3f} (Monte-Carlo error {error:.3f})" if math.isfinite(pvalue) else ""
             label = JOINT[name] if len(cells) == 1 else f"{JOINT[name]}, {cell.name}"
             lines.append(Line(name, label, "statistic", ("", number(statistic), "", "", "", words, "")))
     return tuple(lines)
