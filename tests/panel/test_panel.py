@@ -92,7 +92,7 @@ def test_an_unknown_column_names_the_nearest() -> None:
     panel = Panel.from_frame(frame(), "city", "year", traits=["lon"])
     with pytest.raises(DataError, match=r"unknown column 'gpd'\. Did you mean 'gdp'\?.*source\.rename"):
         panel.column("gpd")
-    with pytest.raises(DataError, match="unknown column 'province'"):
+    with pytest.raises(DataError, match="trait 'province' is no number"):
         panel.column("province")
     np.testing.assert_array_equal(panel.column("lon"), [[117.0, 117.0], [114.3, 114.3]])
 

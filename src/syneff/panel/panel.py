@@ -136,12 +136,14 @@ class Panel:
         Raises
         ------
         DataError
-            If there is no such column; the message names the nearest one.
+            If there is no such column, or it is text; the message names the nearest one.
         """
         if name in self.columns:
             return self.columns[name]
         if name in self.traits and np.issubdtype(self.traits[name].dtype, np.number):
             return np.repeat(self.traits[name].astype(float)[:, None], len(self.periods), axis=1)
+        if name in self.traits:
+            raise DataError(f"trait {name!r} is no number, but a column of numbers is needed. Name another.")
         raise DataError(
             unknown_name("column", name, [*self.columns, *self.traits], "Rename columns with source.rename={old: new}.")
         )

@@ -69,6 +69,8 @@ def test_what_effects_explain_whole_has_no_within_correlation():
 def test_mistakes_are_told():
     with pytest.raises(SpecError, match="two different columns"):
         Correlate(("y", "y"))
+    with pytest.raises(SpecError, match=r"estimator\.effects: 'city'"):
+        Correlate(("y", "a"), effects=("city",))
     panel = staggered(1)
     none = np.where(panel.column("treat") > 0, np.nan, 1.0), np.where(panel.column("treat") > 0, 1.0, np.nan)
     with pytest.raises(DataError, match="only 0 rows"):

@@ -39,6 +39,14 @@ def test_too_many_groups_are_refused():
         Distributions(("y",), by="a").estimate(staggered(1))
 
 
+def test_values_that_lie_in_no_group_are_told():
+    panel = staggered(1)
+    group = np.where(np.arange(30)[:, None] % 2, 1.0, np.nan) * np.ones((30, 8))
+    values = np.where(np.isnan(group), panel.column("y"), np.nan)
+    with pytest.raises(DataError, match="both a value of v and one of 'g'"):
+        Distributions(("v",), by="g").estimate(panel.assign({"g": group, "v": values}))
+
+
 def test_a_map_holds_the_values_of_its_years():
     panel = placed()
     found = ScoreMap("y", periods=(2001, 2004)).estimate(panel)
@@ -57,3 +65,6 @@ def test_maps_show_six_years_evenly_spaced_and_refuse_others():
     assert len(rows[rows["period"] == 2000]) == panel.sample[:, 0].sum()
     with pytest.raises(DataError, match="period 1999 is not in the panel"):
         ScoreMap("y", periods=(1999,)).estimate(panel)
+    nowhere = replace(panel, traits={**panel.traits, "lat": np.full(30, np.nan)})
+    with pytest.raises(DataError, match=r"no unit has 'y' .* lat and lon"):
+        ScoreMap("y").estimate(nowhere)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from syneff.errors import DataError
+from syneff.errors import DataError, SpecError
 from syneff.models.description import Describe
 from tests.panels import staggered
 
@@ -31,3 +31,7 @@ def test_unknown_and_empty_columns():
         Describe(("yy",)).estimate(panel)
     with pytest.raises(DataError, match="'empty' has no value"):
         Describe(("empty",)).estimate(panel)
+    with pytest.raises(DataError, match="trait 'region' is no number"):
+        Describe(("region",)).estimate(panel)
+    with pytest.raises(SpecError, match="variables is empty"):
+        Describe(())

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.errors import DataError, SpecError
+from syneff.errors import DataError, SpecError, one_of
 from syneff.models.base import Estimate
 from syneff.models.description.moments import described, known
+from syneff.models.spec import EFFECTS
 from syneff.numerics.least_squares import absorb, absorption
 from syneff.panel.panel import Panel
 
@@ -42,6 +43,8 @@ class Correlate:
         object.__setattr__(self, "effects", tuple(self.effects))
         if len(set(self.variables)) < max(2, len(self.variables)):
             raise SpecError(f"variables={list(self.variables)}: name two different columns or more to correlate.")
+        for effect in self.effects:
+            one_of("estimator.effects", effect, EFFECTS)
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Return both correlations of each pair as terms.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from syneff.errors import DataError
 from syneff.models.base import Estimate
-from syneff.models.description.moments import described
+from syneff.models.description.moments import described, named
 from syneff.panel.panel import Panel
 from syneff.typing import HostUnitPeriod
 
@@ -33,7 +33,7 @@ class Missing:
     variables: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "variables", tuple(self.variables))
+        object.__setattr__(self, "variables", named(self.variables))
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Return ``known:``, ``missing:``, ``share:``, ``whole:``, ``first:`` and ``last:`` of each variable as terms.

@@ -12,7 +12,7 @@ from scipy import stats
 
 from syneff.errors import DataError
 from syneff.models.base import Estimate
-from syneff.models.description.moments import described, known, moments
+from syneff.models.description.moments import described, known, moments, named
 from syneff.panel.panel import Panel
 
 POINTS = 200  # where a density is evaluated
@@ -35,7 +35,7 @@ class Distributions:
     by: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "variables", tuple(self.variables))
+        object.__setattr__(self, "variables", named(self.variables))
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Return moments by variable and group as terms, and densities as details.
@@ -50,7 +50,7 @@ class Distributions:
         Raises
         ------
         DataError
-            If a column is unknown, has no value in the sample, or there are more than a dozen groups.
+            If a column is unknown, has no value in the sample or in any group, or there are more than a dozen groups.
         """
         groups = self._groups(panel)
         found: dict[str, float] = {}
@@ -64,6 +64,11 @@ class Distributions:
                     label = variable if self.by is None else f"{variable} ({group})"
                     found |= dict(moments(values, weights, label))
                     curves.append(_density(values, weights).assign(variable=variable, group=group))
+        if not curves:
+            raise DataError(
+                f"no row of the sample has both a value of {', '.join(self.variables)} and one of {self.by!r}. "
+                "Name another column: estimator.by=..."
+            )
         return replace(described(panel, found), details={"distribution": pd.concat(curves, ignore_index=True)})
 
     def _groups(self, panel: Panel) -> dict[str, np.ndarray]:
@@ -132,7 +137,7 @@ class ScoreMap:
         Raises
         ------
         DataError
-            If the column or a coordinate is unknown, or a period is not in the panel.
+            If the column or a coordinate is unknown, a period is not in the panel, or nothing can be placed on a map.
         """
         inside = known(panel, self.variable)
         column = panel.column(self.variable)
@@ -158,6 +163,11 @@ class ScoreMap:
             for i in np.flatnonzero(inside[:, t] & np.isfinite(lat) & np.isfinite(lon)):
                 value, treated = panel.column(self.variable)[i, t], bool(treat[i, t] == 1.0)
                 rows.append((panel.names[i], lat[i], lon[i], period, value, treated))
+        if not rows:
+            raise DataError(
+                f"no unit has {self.variable!r} in any period of the map together with {' and '.join(self.coordinates)}. "
+                "Name others: estimator.periods=[...] or estimator.coordinates=[...]"
+            )
         return pd.DataFrame(rows, columns=["unit", "lat", "lon", "period", "value", "treated"])
 
     def _spaced(self, panel: Panel, inside: np.ndarray) -> list[int]:

@@ -4,13 +4,13 @@ They travel as an `Estimate`, so that they are stored, swept and reported like a
 ``sd:pop``, ``min:pop``, ``max:pop`` and ``n:pop``, without standard errors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.errors import DataError
+from syneff.errors import DataError, SpecError
 from syneff.models.base import Estimate, Status
 from syneff.panel.panel import Panel
 
@@ -30,7 +30,7 @@ class Describe:
     variables: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "variables", tuple(self.variables))
+        object.__setattr__(self, "variables", named(self.variables))
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
         """Return the statistics of each variable as terms.
@@ -48,6 +48,19 @@ class Describe:
             If a column is unknown or has no value in the sample.
         """
         return described(panel, {name: value for each in self.variables for name, value in _of_column(panel, each)})
+
+
+def named(variables: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the columns to describe.
+
+    Raises
+    ------
+    SpecError
+        If there are none.
+    """
+    if not variables:
+        raise SpecError("estimator.variables is empty: name one column or more to describe.")
+    return tuple(variables)
 
 
 def described(panel: Panel, values: Mapping[str, float]) -> Estimate:
