@@ -177,7 +177,7 @@ class PipelineBootstrap:
             raise SpecError(
                 f"PipelineBootstrap: the steps {', '.join(self.steps)} make another {name!r} of the panel than the one that is "
                 f"there (largest difference {apart:.2g}). Name the steps that made it, all of them and in order: "
-                "estimator.steps={...}"
+                "estimator.steps={...}; and let steps that leave rows out come before them."
             )
 
 
