@@ -128,6 +128,10 @@ def test_mistakes_are_one_message_and_status_2(syneff, tmp_path):
         ),
         (["experiment=table02", "seed=1,1"], "seed=1 and seed=1 would both be stored as 'table02,seed=1'"),
         (["experiment=baseline", "spec.outcom=y"], "Did you mean 'outcome'"),
+        (
+            ["experiment=pipeline_bootstrap", "measure=none"],
+            "estimator.steps.preff is taken from steps.preff, which is not",
+        ),
         (["experiment=baseline", "source=csv", "source.path=twice.csv"], "2010"),
         (["experiment=baseline", "source=csv", "source.path=none.csv"], "none.csv"),
         (["experiment=baseline", "compute=test", "spec.controls=[popp]"], "'popp'. Did you mean 'pop'"),

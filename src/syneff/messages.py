@@ -8,6 +8,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
+    InterpolationKeyError,
     MissingMandatoryValue,
     OmegaConfBaseException,
     ValidationError,
@@ -70,6 +71,10 @@ def _explain_hydra(chain: list[BaseException]) -> str:
             default = OmegaConf.select(OmegaConf.structured(Config), each.full_key)
             example = f" Set for instance {each.full_key}={str(default).lower()}." if isinstance(default, int) else ""
             return f"{each.full_key} must be {_KINDS.get(type(default), 'text')}, not {each.value!r}.{example}"
+        if isinstance(each, InterpolationKeyError) and (
+            missing := re.match(r"Interpolation key '(.*)' not", str(each))
+        ):
+            return f"{each.full_key} is taken from {missing[1]}, which is not there. Set {each.full_key}=... itself."
         if ambiguous := re.match(r"Ambiguous value for argument '(.*)'", str(each)):
             return f"{ambiguous[1]}: several values make several cells, but one is asked for. Give one value."
         if isinstance(each, ConfigKeyError | ConfigAttributeError) and isinstance(each.parent_node, DictConfig):

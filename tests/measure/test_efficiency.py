@@ -267,3 +267,18 @@ def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
     units = Technology(np.ones((2, 2)), np.ones((2, 1)), np.ones((2, 1)))
     with pytest.raises(SpecError, match=message):
         slacks_based(units, **options)
+
+
+@pytest.mark.parametrize("solver", ["interior_point", "simplex"])
+def test_scores_and_their_proof_are_the_same_without_the_middle_of_the_optima(solver: str) -> None:
+    # Every row twice: each optimum has many peers.
+    units = {name: np.concatenate([block, block]) for name, block in draw(np.random.default_rng(3), rows=20).items()}
+    centred, vertex = (slacks_based(Technology(**units), solver=solver, centred=each) for each in (True, False))
+    for name in ("score", "status", "gap", "resolved", "cap"):
+        np.testing.assert_array_equal(getattr(centred, name), getattr(vertex, name))
+    assert not np.array_equal(centred.peers.intensity, vertex.peers.intensity)
+    # A vertex is an optimum too: its slacks give the score.
+    for each in (centred, vertex):
+        inputs = (each.slack_inputs / units["inputs"]).mean(axis=1)
+        outputs = np.concatenate([each.slack_good / units["good"], each.slack_bad / units["bad"]], axis=1).mean(axis=1)
+        np.testing.assert_allclose((1 - inputs) / (1 + outputs), each.score, atol=1e-9)
