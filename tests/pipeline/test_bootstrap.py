@@ -1,5 +1,6 @@
 """The end-to-end bootstrap: every draw is the whole pipeline run on the drawn cities, by hand."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 
@@ -74,8 +75,8 @@ def regression(units, rows, copies):
     if drawn["treat"].nunique() < 2:
         return np.nan
     dummies = pd.get_dummies(drawn[["unit", "period"]].astype(str), dtype=float)
-    regressors = np.column_stack([drawn[["treat", "x"]], dummies])
-    return np.linalg.lstsq(regressors, drawn["syeff"], rcond=None)[0][0]
+    regressors, root = np.column_stack([drawn[["treat", "x"]], dummies]), np.sqrt(drawn["weight"].to_numpy())
+    return np.linalg.lstsq(regressors * root[:, None], drawn["syeff"] * root, rcond=None)[0][0]
 
 
 def copies_of(seed, name):
@@ -92,6 +93,20 @@ def pairs():
 def test_a_draw_is_the_pipeline_run_on_the_drawn_cities(pairs):
     expected = [by_hand(raw(), MEASURE, copies) for copies in copies_of(4, "p")]
     np.testing.assert_allclose(np.asarray(pairs.draws.coef)[:, 0], expected, atol=1e-9)
+
+
+def test_rows_may_be_missing_or_weighted_and_clusters_hold_several_cities():
+    panel, rng = raw(5), np.random.default_rng(1)
+    weights = np.where(rng.uniform(size=panel.shape) < 0.1, 0.0, rng.uniform(0.5, 2, panel.shape))
+    codes = np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 4])
+    region = np.array([f"region {code}" for code in codes], dtype=object)
+    panel = replace(panel, weights=weights, traits={"region": region})
+    model = FixedEffects(Spec("syeff", controls=("x",), cluster="region"))
+    found = PipelineBootstrap(model, MEASURE, draws=3).estimate(measured(panel, MEASURE), seed=3, name="z")
+    drawn = jax.vmap(partial(draw_copies, count=5))(draw_keys(key_for(3, "z"), jnp.arange(3)))
+    expected = [by_hand(panel, MEASURE, copies[codes]) for copies in np.asarray(drawn)]
+    np.testing.assert_allclose(np.asarray(found.draws.coef)[:, 0], expected, atol=1e-9)
+    assert set(found.details["influence"]["cluster"]) == set(region)
 
 
 def test_the_naive_interval_is_that_of_the_pairs_bootstrap_with_the_same_draws(pairs):

@@ -14,7 +14,9 @@ from syneff.models.spec import Spec
 from syneff.panel.samples import where
 from syneff.panel.steps import log, winsorise
 from syneff.pipeline import Multiverse
-from syneff.pipeline.chance import joint_tests, statistics
+from syneff.pipeline.chance import Chances, joint_tests, statistics
+from syneff.pipeline.grid import blocks
+from syneff.runtime import key_for
 from tests.panels import staggered
 
 SPEC = Spec("y", controls=("a", "b"))
@@ -90,6 +92,23 @@ def test_the_joint_test_of_one_specification_is_its_placebo():
     chance = Placebo(FixedEffects(SPEC), draws=99).estimate(panel, seed=2, name="m").draws_frame()
     beyond = (chance["statistic"].abs() >= abs(tests.loc["joint_t", "statistic"])).sum()
     assert tests.loc["joint_t", "p_value"] == pytest.approx((1 + beyond) / 100)
+
+
+def test_a_joint_draw_is_the_regression_on_the_assigned_treatment_also_with_gaps_and_weights():
+    panel = staggered(3, missing=0.15)
+    panel = replace(panel, weights=panel.weights * np.random.default_rng(0).uniform(0.5, 2.0, panel.shape))
+    chances = Chances(panel, [SPEC], key_for(2, "m"), draws=2, rule="cohorts")
+    assigned = np.asarray(chances.paths)[np.asarray(chances.assigned["treat"])]
+    for effects in (("unit", "period"), ("period",)):
+        spec = replace(SPEC, effects=effects, cluster="region")
+        labels = ("", "", "", "y", "treat", "", "")
+        (block,) = blocks(panel, spec, {"b": ("b",), "a b": ("a", "b")}, labels)
+        found = chances.fit(block)
+        for at, controls in enumerate((("b",), ("a", "b"))):
+            model = FixedEffects(replace(spec, controls=controls))
+            fits = [model.estimate(panel.assign({"treat": path})) for path in assigned]
+            expected = [[fit.coef[0] / block.spread, fit.coef[0] / fit.std_error[0]] for fit in fits]
+            np.testing.assert_allclose(found[:, :, at].T, expected, rtol=1e-9)
 
 
 def test_what_cannot_be_estimated_is_told_and_the_rest_goes_on():
