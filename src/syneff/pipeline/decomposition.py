@@ -49,7 +49,8 @@ def shapley_shares(frame: pd.DataFrame, axes: Sequence[str], values: str) -> dic
     for axis in varying:
         for subset in _subsets([each for each in varying if each != axis]):
             weight = factorial(len(subset)) * factorial(count - len(subset) - 1) / factorial(count)
-            shares[axis] += weight * (explained[subset | {axis}] - explained[subset]) / total
+            # A finer partition never explains less: below 0 there is but rounding, which a table would print as -0.0.
+            shares[axis] += weight * max(0.0, explained[subset | {axis}] - explained[subset]) / total
     return shares
 
 
