@@ -52,7 +52,7 @@ def overall_effects(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -
     for cell, label in zip(cells, _labels(cells), strict=True):
         rows = cell.frame.set_index("term")
         treatment = str(specification(cell.manifest.get("config", {})).get("treatment"))
-        row = rows.loc[treatment] if treatment in rows.index else pd.Series(dtype=float)
+        row = rows.T[treatment] if treatment in rows.index else pd.Series(dtype=float)
         names = ("estimate", "std_error", "p_value", "conf_low", "conf_high")
         effect, error, p_value, low, high = (_value(row, name) for name in names)
         interval = f"[{number(low)}, {number(high)}]" if math.isfinite(low) else ""

@@ -84,5 +84,5 @@ def event_studies(
 def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of event times by time, in order; those without an estimate are left out."""
     times = frame["term"].map(event_time)
-    rows = frame.assign(time=times)[times.notna() & np.isfinite(frame["estimate"])]
+    rows: pd.DataFrame = frame.assign(time=times)[times.notna() & np.isfinite(frame["estimate"])]
     return rows.astype({"time": int}).set_index("time").sort_index()
