@@ -105,9 +105,7 @@ def bands_of(terms: Terms, estimate: Estimate, sums: Float[Array, "cluster effec
     return Reported(pd.DataFrame(columns), stats, error[count:], half[count:])
 
 
-def cell_frame(
-    terms: Terms, found: CellTable, sums: Float[Array, "cluster effect"], bands: Reported
-) -> pd.DataFrame:
+def cell_frame(terms: Terms, found: CellTable, sums: Float[Array, "cluster effect"], bands: Reported) -> pd.DataFrame:
     """Return one row a group-time effect, those that failed among them.
 
     Parameters

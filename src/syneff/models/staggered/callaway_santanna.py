@@ -1,9 +1,9 @@
 r"""Callaway and Sant'Anna's estimator: group-time effects, their averages, and uniform bands.
 
-The effect of every cohort in every period is a comparison of two periods with units that are untreated in both
-(`syneff.models.staggered.group_time`), so no cohort that is treated earlier serves as a comparison, which is what biases two-way
-fixed effects where effects differ or grow. Covariates are those of the base period; effects are averaged with the uncertainty of
-the cohorts' shares (`syneff.models.staggered.aggregation`).
+The effect of every cohort in every period is a comparison of two periods with units that are untreated in both (see
+`syneff.models.staggered.group_time`), so no cohort that is treated earlier serves as a comparison, which is what biases
+two-way fixed effects where effects differ or grow. Covariates are those of the base period, and effects are averaged with the
+uncertainty of the cohorts' shares (`syneff.models.staggered.aggregation`).
 
 Everything is linear in influence functions: standard errors sum them within clusters, without any small-sample factor and with
 normal quantiles, as ``did`` does; the multiplier bootstrap reweights them.
@@ -190,13 +190,14 @@ class CallawaySantAnna(Estimator):
         Returns
         -------
         Estimate
-            With the averages as terms, the test ``pre_trend`` that all effects before adoption are zero, and in `stats` the
-            critical values of the uniform bands, ``critical_value:<family>``.
+            With the averages as terms; the test ``pre_trend`` that all group-time effects before adoption are zero and, with
+            "dynamic", ``pre_trend_dynamic`` that their averages by event time are; in `stats` the critical values of the
+            uniform bands, ``critical_value:<family>``.
         """
         require_float64()
         design = replace(self.design(panel), balanced=False)
         estimate, sums, found = _compute(self, design)
-        terms = Terms(self.spec.treatment, self._asked, design)
+        terms = self.terms(design)
         bands = bands_of(terms, estimate, sums, key_for(seed, name), self.draws)
         cells = cell_frame(terms, found, sums, bands)
         estimate = replace(
@@ -206,14 +207,14 @@ class CallawaySantAnna(Estimator):
         )
         return replace(estimate, notes=remarks(panel, self.spec, self.rule, design, estimate))
 
-    @property
-    def _asked(self) -> tuple[str, ...]:
-        return tuple(self.aggregate)
+    def terms(self, design: GroupTimeDesign) -> Terms:
+        """Return the terms of a design."""
+        return Terms(self.spec.treatment, tuple(self.aggregate), design)
 
     def _averages(self, design: GroupTimeDesign, copies: Float[Array, " cluster"]) -> tuple[Estimate, Array, GroupTime]:
         """Return the estimate, the influence functions of its terms summed within clusters, and the group-time effects."""
         found = group_time_effects(design, self.rule, self.method)
-        terms = Terms(self.spec.treatment, self._asked, design)
+        terms = self.terms(design)
         averages = terms.averages(found)
         used = found.plan.weights > 0
         rows = found.plan.seen & used[:, None]
@@ -240,16 +241,21 @@ class CallawaySantAnna(Estimator):
 
 def cluster_sums(influence: Float[Array, "unit effect"], design: Design) -> Float[Array, "cluster effect"]:
     """Sum influence functions within clusters."""
-    return jax.ops.segment_sum(influence, design.cluster[:, 0], design.n_clusters)
+    return jnp.asarray(jax.ops.segment_sum(influence, design.cluster[:, 0], design.n_clusters))
 
 
 @partial(jax.jit, static_argnums=0)
 def _compute(estimator: CallawaySantAnna, design: GroupTimeDesign) -> tuple[Estimate, Array, CellTable]:
     """Return the estimate with its pre-test, the influence functions of terms and cells by cluster, and the cells."""
     estimate, sums, found = estimator._averages(design, jnp.ones(design.n_clusters))
-    effects = cell_effects(found, design.cells)
-    of_cells = cluster_sums(effects.influence, design)
-    before = tuple(period < group - estimator.anticipation for group, period in design.cells)
-    test = pre_trend(effects.effect, of_cells, before)
-    table = cell_table(found, design.cells)
-    return replace(estimate, tests=(test,) if any(before) else ()), jnp.concatenate([sums, of_cells], axis=1), table
+    of_cells = cell_effects(found, design.cells)
+    by_cluster = cluster_sums(of_cells.influence, design)
+    lead = -estimator.anticipation
+    cells = tuple(period - group < lead for group, period in design.cells)
+    tests = [pre_trend("pre_trend", of_cells.effect, by_cluster, np.flatnonzero(cells))]
+    events = [estimate.names.index(f"event[{each}]") for each in estimator.terms(design).leads(lead)]
+    tests.append(pre_trend("pre_trend_dynamic", estimate.coef, sums, np.asarray(events, dtype=int)))
+    estimate = replace(
+        estimate, tests=tuple(test for test, there in zip(tests, (any(cells), events), strict=True) if there)
+    )
+    return estimate, jnp.concatenate([sums, by_cluster], axis=1), cell_table(found, design.cells)

@@ -51,7 +51,9 @@ class Bands:
     half: Float[np.ndarray, " effect"]
 
 
-def multiplier_draws(key: Key, influence: Float[Array, "cluster effect"], draws: int) -> Float[np.ndarray, "draw effect"]:
+def multiplier_draws(
+    key: Key, influence: Float[Array, "cluster effect"], draws: int
+) -> Float[np.ndarray, "draw effect"]:
     """Draw deviations of effects.
 
     Parameters
@@ -67,7 +69,9 @@ def multiplier_draws(key: Key, influence: Float[Array, "cluster effect"], draws:
 
 
 @jax.jit
-def _step(common: tuple[Key, Float[Array, "cluster effect"]], numbers: Int[Array, " draw"]) -> Float[Array, "draw effect"]:
+def _step(
+    common: tuple[Key, Float[Array, "cluster effect"]], numbers: Int[Array, " draw"]
+) -> Float[Array, "draw effect"]:
     key, influence = common
     drawn = jax.vmap(partial(draw_weights, count=influence.shape[0], rule="mammen"))(draw_keys(key, numbers))
     return jnp.asarray(drawn @ influence)

@@ -88,8 +88,8 @@ def _of_groups(panel: Panel, spec: Spec, cohort: np.ndarray) -> list[str]:
     small = [f"{panel.periods[each]} ({size})" for each, size in sizes.items() if each < never and size < wanted]
     if small:
         said.append(
-            f"few units adopt in {listed(small)}: with fewer than {wanted} their effects are imprecise, and standard errors and "
-            "pre_trend too optimistic"
+            f"few units adopt in {listed(small)}: with fewer than {wanted} their effects are imprecise, and their standard "
+            "errors too small"
         )
     if sizes.get(never, wanted) < wanted:
         said.append(f"only {sizes[never]} units are never treated: fewer than {wanted} to compare with")
@@ -116,9 +116,11 @@ def _of_inference(estimate: Estimate) -> list[str]:
     clusters = float(estimate.stats["n_clusters"])
     if clusters < FEW_CLUSTERS:
         said.append(f"only {clusters:g} clusters: with fewer than {FEW_CLUSTERS} standard errors can be far too small")
-    if any(test.name == "pre_trend" and np.isnan(float(test.pvalue)) for test in estimate.tests):
+    untested = [test.name for test in estimate.tests if np.isnan(float(test.pvalue))]
+    if untested:
         said.append(
-            "no joint test of the effects before adoption: their covariance is singular, as with fewer clusters than effects"
+            f"no {' and no '.join(untested)}: the effects before adoption are linearly dependent, as with more of them than "
+            "clusters, or a cohort of fewer units than periods before it"
         )
     critical = {
         name.partition(":")[2]: float(value)

@@ -63,7 +63,13 @@ class Terms:
             return sorted({period - group for group, period in self.design.cells})
         if kind == "simple":
             return []
-        return sorted({(group if kind == "group" else period) for group, period in self.design.cells if period >= group})
+        return sorted(
+            {(group if kind == "group" else period) for group, period in self.design.cells if period >= group}
+        )
+
+    def leads(self, lead: int) -> list[int]:
+        """Return the event times before a lead that have a term."""
+        return [each for each in self.places("dynamic") if each < lead] if "dynamic" in self.kinds else []
 
     @property
     def overall(self) -> tuple[str, ...]:
