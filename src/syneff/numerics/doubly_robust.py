@@ -57,7 +57,7 @@ class CellStatus(IntEnum):
 @partial(jax.tree_util.register_dataclass, data_fields=["effect", "influence", "status"], meta_fields=[])
 @dataclass(frozen=True)
 class Comparison:
-    """An effect between two periods.
+    """An effect between two periods; a batch is the same type with leading axes.
 
     Attributes
     ----------
@@ -69,9 +69,9 @@ class Comparison:
         A `CellStatus`.
     """
 
-    effect: Float[Array, ""]
-    influence: Float[Array, " unit"]
-    status: Int[Array, ""]
+    effect: Float[Array, "*batch"]
+    influence: Float[Array, "*batch unit"]
+    status: Int[Array, "*batch"]
 
 
 @partial(
