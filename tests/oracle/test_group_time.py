@@ -78,7 +78,12 @@ def test_the_panel_of_cities(folder, expected):
     assert float(found.std_error[0]) == pytest.approx(printed["se"], rel=EXACT)
 
 
-@pytest.mark.parametrize("case", MADE)
+QUICK = ("never dr", "not_yet regression", "weights")
+
+
+@pytest.mark.parametrize(
+    "case", [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in MADE]
+)
 def test_the_ports_of_did_agree(counties, case):
     made = MADE[case]
     panel = counties[made["never"]]
