@@ -4,8 +4,8 @@ Run by hand, in an environment that has moderndid 0.2.0 and csdid 0.4.3, with th
 
     python tests/oracle/make_group_time.py ../shared/oracles/did
 
-Where both programs do a case they must agree before anything is written. moderndid averages without the weights of units, so the
-weighted case is csdid's, as are its standard errors by way of influence functions.
+Where both programs do a case they must agree before anything is written. moderndid averages without the weights of units, so
+the weighted case is csdid's.
 """
 
 import json

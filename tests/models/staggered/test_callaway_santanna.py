@@ -6,13 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from syneff.errors import DataError, SpecError
 from syneff.models.base import Spec, Status, jit_fit
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling import PairsBootstrap, Placebo
+from syneff.models.resampling.assignment import assign, assignment, sample_cohorts
+from syneff.models.resampling.bootstrap import draw_copies
 from syneff.models.staggered.callaway_santanna import CallawaySantAnna
+from syneff.models.staggered.pre_trend import pre_trend
 from syneff.panel.panel import Panel
+from syneff.runtime import draw_keys, key_for
 from tests.panels import staggered
 
 UNITS, PERIODS = 60, 6
@@ -64,7 +69,7 @@ def by_hand(
                 untreated |= (cohort > max(t, base) + anticipation) & (cohort != g)
             rows = ((cohort == g) | untreated) & sample[:, t] & sample[:, base]
             d, w, change = (cohort == g)[rows], weights[rows], (y[:, t] - y[:, base])[rows]
-            x = np.stack([panel.column(name)[rows, base] for name in controls], axis=1)
+            x = np.array([panel.column(name)[rows, base] for name in controls]).reshape(len(controls), rows.sum()).T
             full = np.column_stack([np.ones(len(x)), x])
             root = np.sqrt(w[~d])
             slope = np.linalg.lstsq(full[~d] * root[:, None], change[~d] * root, rcond=None)[0]
@@ -160,41 +165,34 @@ def complete():
 
 
 def test_placebo_is_explicit_refits(complete):
-    """Draws that also move cohorts to years in which nobody adopted."""
-    placebo = Placebo(PLAIN, draws=3, assign="mixed")
-    estimate = placebo.estimate(complete, seed=2, name="placebo")
-    again = Placebo(PLAIN, draws=3, assign="mixed", chunk=2).estimate(complete, seed=2, name="placebo")
-    np.testing.assert_allclose(again.draws.coef, estimate.draws.coef, rtol=1e-12)
-    design = PLAIN.design(complete)
-    rng = np.random.default_rng(0)
-    first = rng.integers(1, PERIODS + 3, size=(3, UNITS))
-    paths = (np.arange(PERIODS)[None, None, :] >= first[:, :, None]).astype(float)
-    drawn = jax.jit(PLAIN.fit_treatments)(design, jnp.asarray(paths))
-    for number, path in enumerate(paths):
-        fresh = PLAIN.estimate(complete.assign({"treat": path}))
-        for term in ("treat", "dynamic", "group", "calendar", "event[0]", "group[2004]"):
-            one, other = drawn.names.index(term), fresh.names.index(term)
-            assert float(drawn.coef[number, one]) == pytest.approx(float(fresh.coef[other]), rel=1e-10)
-            assert float(drawn.std_error[number, one]) == pytest.approx(float(fresh.std_error[other]), rel=1e-10)
+    """The draw also moves cohorts to years in which nobody adopted, and leaves others empty."""
+    estimate = Placebo(PLAIN, draws=3, assign="mixed").estimate(complete, seed=2, name="placebo")
+    cohorts = sample_cohorts(jnp.asarray(complete.column("treat")), jnp.asarray(complete.weights))
+    source = assignment(cohorts, complete.weights, np.zeros(UNITS, int), "mixed")
+    first = np.asarray(assign(draw_keys(key_for(2, "placebo"), jnp.arange(3))[1], source, "mixed"))
+    assert set(first) - set(cohorts)
+    path = (np.arange(PERIODS)[None, :] >= first[:, None]).astype(float)
+    fresh, drawn = PLAIN.estimate(complete.assign({"treat": path})), estimate.draws
+    for term in ("treat", "dynamic", "group", "calendar", "event[0]", "calendar[2005]"):
+        one, other = drawn.names.index(term), fresh.names.index(term)
+        assert float(drawn.coef[1, one]) == pytest.approx(float(fresh.coef[other]), rel=1e-10)
+        assert float(drawn.std_error[1, one]) == pytest.approx(float(fresh.std_error[other]), rel=1e-10)
     assert estimate.frame()["term"].isin(["randomization"]).any()
 
 
 def test_pairs_bootstrap_is_explicit_copies(complete):
     """Every copy a unit and a cluster of its own, in estimates and standard errors."""
-    rng = np.random.default_rng(1)
-    picked = rng.integers(0, UNITS, UNITS)
-    copies = np.bincount(picked, minlength=UNITS).astype(float)
-    drawn = jax.jit(PLAIN.fit_copies)(PLAIN.design(complete), jnp.asarray(copies)[None])
+    estimate = PairsBootstrap(PLAIN, draws=20).estimate(complete, seed=3, name="pairs")
+    copies = np.asarray(draw_copies(draw_keys(key_for(3, "pairs"), jnp.arange(20))[7], UNITS)).astype(int)
+    picked = np.repeat(np.arange(UNITS), copies)
     columns = {name: values[picked] for name, values in complete.columns.items()}
     traits = {name: values[picked] for name, values in complete.traits.items()}
     copied = Panel(tuple(range(UNITS)), complete.periods, columns, traits, complete.weights[picked])
-    fresh = PLAIN.estimate(copied)
+    fresh, drawn = PLAIN.estimate(copied), estimate.draws
     assert drawn.names == fresh.names
-    np.testing.assert_allclose(drawn.coef[0], fresh.coef, rtol=1e-10)
-    np.testing.assert_allclose(drawn.std_error[0], fresh.std_error, rtol=1e-10)
-    scheme = PairsBootstrap(PLAIN, draws=20).estimate(complete)
-    assert np.isfinite(float(scheme.std_error[0]))
-    assert {"percentile:treat", "bootstrap_t:event[0]"} <= {test.name for test in scheme.tests}
+    np.testing.assert_allclose(drawn.coef[7], fresh.coef, rtol=1e-10)
+    np.testing.assert_allclose(drawn.std_error[7], fresh.std_error, rtol=1e-10)
+    assert {"percentile:treat", "bootstrap_t:event[0]"} <= {test.name for test in estimate.tests}
 
 
 def test_known_truth_without_noise(complete):
@@ -221,7 +219,6 @@ def test_what_is_left_out_is_said(complete):
     treat, weights = complete.column("treat").copy(), complete.weights.copy()
     never = np.flatnonzero(~treat.any(1))
     treat[never[:2]], weights[never[2], 3] = 1.0, 0.0
-    weights[never[:3] if False else never[2:3], 3] = 0.0
     gaps = complete.assign({"treat": treat}).reweight(weights)
     without = complete.weights.copy()
     without[never[:3]] = 0.0
@@ -234,6 +231,34 @@ def test_what_is_left_out_is_said(complete):
     assert f"1 units left out: some of their periods are missing: {never[2]}; gaps=pairs" in said
 
 
+def test_pre_tests_are_wald_tests(complete):
+    """The joint test of all cells before adoption, and that of their averages by event time."""
+    estimate = replace(PLAIN, aggregate=("dynamic", "att")).estimate(complete)
+    events = {"pre_trend": [], "pre_trend_dynamic": []}
+    for place, name in enumerate(estimate.names):
+        kind, _, inside = name.rstrip("]").partition("[")
+        if kind == "event" and int(inside) < 0:
+            events["pre_trend_dynamic"].append(place)
+        if kind == "att" and int(inside.split(",")[1]) < int(inside.split(",")[0]):
+            events["pre_trend"].append(place)
+    for test in estimate.tests:
+        places = events[test.name]
+        b, v = np.asarray(estimate.coef)[places], np.asarray(estimate.cov)[np.ix_(places, places)]
+        statistic = b @ np.linalg.solve(v, b)
+        assert float(test.statistic) == pytest.approx(statistic, rel=1e-8)
+        assert float(test.pvalue) == pytest.approx(stats.chi2.sf(statistic, len(places)), rel=1e-8)
+        assert float(test.dof) == len(places) > 1
+    assert len(estimate.tests) == 2
+
+
+def test_dependent_effects_have_no_pre_test():
+    """A cohort of one unit varies with its comparisons alone: its effects are as those of another such cohort."""
+    pre = pre_trend(
+        "pre_trend", jnp.ones(3), jnp.asarray([[1.0, 2.0, 3.0], [0.0, 1.0, 1.0], [2.0, 0.0, 2.0]]), np.arange(3)
+    )
+    assert np.isnan([pre.statistic, pre.pvalue, pre.dof]).all()
+
+
 def test_order_of_units_does_not_matter(complete):
     order = np.random.default_rng(2).permutation(UNITS)
     columns = {name: values[order] for name, values in complete.columns.items()}
@@ -243,34 +268,36 @@ def test_order_of_units_does_not_matter(complete):
     np.testing.assert_allclose(one.cov, other.cov, rtol=1e-9, atol=1e-15)
 
 
-def test_a_separated_cell_is_data():
+def test_a_separated_cell_is_data(panel, doubly):
     """In 2003, the base of the cohort of 2004, the control is higher in that cohort than anywhere else."""
-    panel = staggered(5, units=UNITS, periods=PERIODS)
     treat, a = panel.column("treat"), panel.column("a").copy()
     cohort = (treat[:, 4] > 0) & (treat[:, 3] == 0)
     a[cohort, 3] = 50.0 + np.arange(cohort.sum())
-    options = {name: value for name, value in DOUBLY.items() if name != "base_period"}
-    estimate = CallawaySantAnna(SPEC, draws=0, **{**options, "base_period": "varying"}).estimate(panel.assign({"a": a}))
-    table = estimate.details["group_time"].set_index(["group", "period"])
-    failed = [(2004, 2004), (2004, 2005)]
-    assert table.index[table["status"] != "ok"].tolist() == failed
-    assert (table.loc[failed, "status"] == "separated").all()
-    assert table.loc[failed, ["estimate", "std_error"]].isna().all(axis=None)
+    estimate = doubly[0].estimate(panel.assign({"a": a}))
+    table = estimate.details["group_time"].set_index("group")
+    assert (table.loc[2004, "status"] == "separated").all()
+    assert (table.drop(index=2004)["status"] == "ok").all()
+    assert table.loc[2004, ["estimate", "std_error", "bootstrap_error", "band_low"]].isna().all(axis=None)
     assert int(estimate.status) == Status.INCOMPLETE
-    assert float(estimate.stats["cells_failed"]) == 2
+    assert float(estimate.stats["cells_failed"]) == len(table.loc[2004]) == 5
     terms = estimate.frame().set_index("term")["estimate"]
-    assert np.isnan(terms["att[2004,2005]"])
-    assert np.isfinite(terms["treat"])
+    assert np.isnan(terms[["att[2004,2005]", "group[2004]"]]).all()
+    post = table[(table["event"] >= 0) & (table.index != 2004)]
+    shares = panel.weights.max(1) @ np.stack([treat[:, 2] * 1.0, treat[:, 5] - treat[:, 4]], axis=1)
+    weights = np.where(post.index == 2002, *shares)
+    assert terms["treat"] == pytest.approx(np.average(post["estimate"], weights=weights), rel=1e-10)
     said = [note for note in estimate.notes if "cannot be estimated" in note]
     assert len(said) == 1
-    assert "2004 in 2004, 2004 in 2005 (the controls separate the treated from the untreated)" in said[0]
+    assert said[0].startswith("5 of 15 group-time effects cannot be estimated and are left out of all averages")
+    assert "2004 in 2000, 2004 in 2001" in said[0]
+    assert "(the controls separate the treated from the untreated)" in said[0]
 
 
 def test_options_that_do_not_exist_are_refused():
     with pytest.raises(SpecError, match=r"estimator.control_group: 'nevr'. Did you mean 'never'"):
         CallawaySantAnna(SPEC, control_group="nevr")
     with pytest.raises(SpecError, match=r"estimator.aggregate: 'event'"):
-        CallawaySantAnna(SPEC, aggregate=["event"])
+        CallawaySantAnna(SPEC, aggregate=("event",))
     with pytest.raises(SpecError, match="anticipation=-1"):
         CallawaySantAnna(SPEC, anticipation=-1)
     with pytest.raises(SpecError, match=r"spec.effects=\['unit'\] must be"):
@@ -291,7 +318,22 @@ def test_data_without_comparisons_are_refused(complete):
     weights[7, 2] = 3.0
     with pytest.raises(SpecError, match="the weight of 7 changes over its periods"):
         PLAIN.design(complete.reweight(weights))
-    with pytest.raises(SpecError, match="spec.cluster=period is not constant within unit: 0 lies in several"):
+    with pytest.raises(SpecError, match=r"spec.cluster=period is not constant within unit: 0 lies in several"):
         replace(PLAIN, spec=Spec("y", "treat", cluster="period")).design(complete)
     with pytest.raises(DataError, match="no cohort has a base period"):
         replace(PLAIN, anticipation=PERIODS).design(complete)
+
+
+@pytest.mark.slow
+def test_intervals_cover_in_a_simulation():
+    """400 outcomes with unit roots and one common effect: 95 % intervals hold it, and the pre-test keeps its size."""
+    panel = staggered(8, units=120, periods=PERIODS)
+    design = PLAIN.design(panel)
+    rng = np.random.default_rng(6)
+    noise = rng.normal(size=(400, 120, PERIODS)).cumsum(2)
+    outcomes = noise + 0.7 * panel.column("treat")
+    found = jax.jit(PLAIN.fit_outcomes)(design, jnp.asarray(outcomes))
+    for term, truth in (("treat", 0.7), ("dynamic", 0.7), ("event[0]", 0.7), ("event[-2]", 0.0)):
+        place = found.names.index(term)
+        held = np.abs(np.asarray(found.coef[:, place]) - truth) < 1.96 * np.asarray(found.std_error[:, place])
+        assert 0.91 < held.mean() < 0.98, term
