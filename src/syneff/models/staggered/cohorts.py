@@ -114,8 +114,8 @@ def cohorts_of(panel: Panel, spec: Spec) -> Cohorts:
         both untreated and treated.
     """
     path, weights = treatment_path(panel, spec), sample_of(panel, spec).weights
-    sampled = (weights > 0).any(1)
-    untreated = ((weights > 0) & (np.asarray(path) == 0)).any(1)
+    sampled = np.any(weights > 0, axis=1)
+    untreated = np.any((weights > 0) & (np.asarray(path) == 0), axis=1)
     adopted = sample_cohorts(path, jnp.asarray(weights)) if sampled.any() else np.full(panel.shape[0], panel.shape[1])
     found = Cohorts(adopted, sampled, sampled & ~untreated, panel.periods, panel.names)
     if sampled.any() and not found.adopters.any():
