@@ -196,7 +196,8 @@ class CallawaySantAnna(Estimator):
         """
         require_float64()
         design = replace(self.design(panel), balanced=False)
-        estimate, sums, found = _compute(self, design)
+        computed: tuple[Estimate, Array, CellTable] = _compute(self, design)
+        estimate, sums, found = computed
         terms = self.terms(design)
         bands = bands_of(terms, estimate, sums, key_for(seed, name), self.draws)
         cells = cell_frame(terms, found, sums, bands)

@@ -88,8 +88,8 @@ def _of_groups(panel: Panel, spec: Spec, cohort: np.ndarray) -> list[str]:
     small = [f"{panel.periods[each]} ({size})" for each, size in sizes.items() if each < never and size < wanted]
     if small:
         said.append(
-            f"few units adopt in {listed(small)}: with fewer than {wanted} their effects are imprecise, and their standard "
-            "errors too small"
+            f"few units adopt in {listed(small)}: with fewer than {wanted} their standard errors are too "
+            "small, and pre_trend rejects too often"
         )
     if sizes.get(never, wanted) < wanted:
         said.append(f"only {sizes[never]} units are never treated: fewer than {wanted} to compare with")
