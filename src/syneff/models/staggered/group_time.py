@@ -178,10 +178,15 @@ def comparison_sizes(plan: Plan, rule: Rule) -> tuple[Float[Array, "group period
     return jax.vmap(lambda group: jax.vmap(lambda period: sizes(group, period))(order))(order)
 
 
-@partial(jax.jit, static_argnums=1)
 def plan_of(design: Design, rule: Rule) -> tuple[Plan, Array, Array]:
     """Return the comparisons of a design, and the numbers of treated and untreated units ``[group period]`` in each."""
-    plan = plan_comparisons(design.regressors[:, :, 0], design.weights, rule)
+    planned: tuple[Plan, Array, Array] = _plan_of(design.regressors[:, :, 0], design.weights, rule)
+    return planned
+
+
+@partial(jax.jit, static_argnums=2)
+def _plan_of(path: UnitPeriod, weights: UnitPeriod, rule: Rule) -> tuple[Plan, Array, Array]:
+    plan = plan_comparisons(path, weights, rule)
     return plan, *comparison_sizes(plan, rule)
 
 
