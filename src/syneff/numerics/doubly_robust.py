@@ -31,10 +31,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from syneff.numerics.least_squares import scaled_inverse
 from syneff.numerics.logit import LogitStatus, fit_logit
-from syneff.typing import Array, Bool, Float, Int
+from syneff.typing import Array, Bool, Float, Int, UnitPeriodK
 
 METHODS = ("regression", "ipw", "dr")
 NO_OVERLAP_FROM = 0.999
@@ -93,7 +94,7 @@ class _Sample:
 
 def compare(
     change: Float[Array, " unit"],
-    covariates: Float[Array, "unit k"],
+    columns: Float[Array, "unit column"],
     treated: Bool[Array, " unit"],
     weights: Float[Array, " unit"],
     method: str,
@@ -104,8 +105,9 @@ def compare(
     ----------
     change
         ``[unit]``: the outcome's change.
-    covariates
-        ``[unit k]``: without a constant; collinear ones are left out.
+    columns
+        ``[unit column]``: a constant and the covariates, best centred and scaled; collinear ones are left out. Where a batch
+        shares them their products are formed once.
     treated
         ``[unit]``: the treated; the others are compared with them.
     weights
@@ -113,10 +115,9 @@ def compare(
     method
         One of `METHODS`; without covariates all are the difference of two means.
     """
-    if covariates.shape[1] == 0:
+    if columns.shape[1] == 1:
         method = "regression"
     change = jnp.where(weights > 0, change, 0.0)
-    columns = _standardised(covariates, weights)
     untreated = weights * (~treated).astype(float)
     pooled = _moments(columns, weights)
     inverse, kept = scaled_inverse(_moments(columns, untreated), jnp.diagonal(pooled))
@@ -138,22 +139,26 @@ def compare(
     return Comparison(jnp.where(fine, effect, jnp.nan), jnp.where(fine, influence, 0.0), status)
 
 
-def _standardised(covariates: Float[Array, "unit k"], weights: Float[Array, " unit"]) -> Float[Array, "unit column"]:
-    """Return a constant, then the covariates less their mean and divided by their spread."""
-    inside = (weights > 0)[:, None]
-    total = jnp.maximum(weights.sum(), 1e-300)
-    centred = jnp.where(inside, covariates, 0.0)
-    mean = weights @ centred / total
-    centred = jnp.where(inside, centred - mean[None, :], 0.0)
-    spread = jnp.sqrt(weights @ centred**2 / total)
+def standardised(covariates: UnitPeriodK, seen: Bool[Array, "unit period"]) -> Float[Array, "period unit column"]:
+    """Return, by period, a constant and the covariates less their mean and over their spread among the rows that are seen."""
+    inside = seen[:, :, None]
+    count = jnp.maximum(seen.sum(0), 1).astype(float)[:, None]
+    mean = jnp.where(inside, covariates, 0.0).sum(0) / count
+    centred = jnp.where(inside, covariates - mean[None], 0.0)
+    spread = jnp.sqrt((centred**2).sum(0) / count)
     # What rounding leaves of a covariate that does not vary is nothing.
     flat = spread <= 1e-12 * jnp.abs(mean)
-    scaled = jnp.where(flat, 0.0, centred / jnp.where(flat, 1.0, spread)[None, :])
-    return jnp.concatenate([jnp.ones((covariates.shape[0], 1)), scaled], axis=1)
+    scaled = jnp.where(flat[None], 0.0, centred / jnp.where(flat, 1.0, spread)[None])
+    columns = jnp.concatenate([jnp.ones((*seen.shape, 1)), scaled], axis=2)
+    return jnp.swapaxes(columns, 0, 1)
 
 
 def _moments(columns: Float[Array, "unit column"], weights: Float[Array, " unit"]) -> Float[Array, "column column"]:
-    return (columns * weights[:, None]).T @ columns
+    size = columns.shape[1]
+    above, right = np.triu_indices(size)
+    place = np.zeros((size, size), int)
+    place[above, right] = place[right, above] = np.arange(above.size)
+    return jnp.asarray((weights @ (columns[:, above] * columns[:, right]))[place])
 
 
 def _through_regression(sample: _Sample, mean: Float[Array, " column"]) -> Float[Array, " unit"]:

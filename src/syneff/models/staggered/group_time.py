@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from syneff.models.base import Design
 from syneff.models.staggered.cohorts import adoption_in_sample
-from syneff.numerics.doubly_robust import CellStatus, Comparison, compare
+from syneff.numerics.doubly_robust import CellStatus, Comparison, compare, standardised
 from syneff.typing import Array, Bool, Float, Int, UnitPeriod
 
 CONTROL_GROUPS = ("never", "not_yet")
@@ -202,12 +202,13 @@ def group_time_effects(design: Design, rule: Rule, method: str) -> GroupTime:
     """
     plan = plan_comparisons(design.regressors[:, :, 0], design.weights, rule)
     order = jnp.arange(design.weights.shape[1])
+    columns = standardised(design.regressors[:, :, 1:], plan.seen)
 
     def cell(group: Array, period: Array) -> Comparison:
         base = jnp.maximum(plan.base[group, period], 0)
         treated, weights = compared(plan, rule, group, period)
         change = design.outcome[:, period] - design.outcome[:, base]
-        return compare(change, design.regressors[:, base, 1:], treated, weights, method)
+        return compare(change, columns[base], treated, weights, method)
 
     # Groups one after another: their arrays stay in the cache, also of a batch of draws.
     found = jax.lax.map(lambda group: jax.vmap(lambda period: cell(group, period))(order), order)
