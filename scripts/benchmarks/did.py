@@ -4,7 +4,9 @@ Peers that are not installed are named and left out. pyfixest pairs the columns 
 standard errors depend on the process's hash seed: set PYTHONHASHSEED to compare them; coefficients are compared here.
 """
 
+import contextlib
 import importlib
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,11 +22,13 @@ from syneff.models.contrasts import Contrast
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.matching import MatchedBootstrap, Matching
 from syneff.models.resampling import PairsBootstrap, Placebo, WildClusterBootstrap
+from syneff.models.staggered.callaway_santanna import CallawaySantAnna
 from syneff.panel.panel import Panel
 from syneff.panel.synthetic import synthetic
 
 PEER_FITS = 5  # of each program; the median counts
 WILD_DRAWS = 9999
+MULTIPLIER_DRAWS = 999
 MISSING = 0.1  # share of the rows
 CONTROLS = ("pop", "lnpgdp", "gov", "hc", "er", "fdi")
 BACKENDS = ("rust", "numba", "jax", "within", "torch")
@@ -47,7 +51,7 @@ def time_did() -> list[Table]:
             lambda scheme=scheme, sample=sample: scheme.estimate(sample), repeats=5 if draws <= 10_000 else 1
         )
         results.append(Result(f"{job}, pyfixest's best", warm, cold - warm, fits[0] * draws, NAN))
-    return [table([*results, *_wild(panel, model)], "peer")]
+    return [table([*results, *_wild(panel, model), *_group_time(panel)], "peer")]
 
 
 def _schemes(model: FixedEffects, panel: Panel) -> Iterator[tuple[str, Any, int, Panel]]:
@@ -92,6 +96,46 @@ def _wild(panel: Panel, model: FixedEffects) -> list[Result]:
     found = float(np.asarray(theirs["statistic"].iloc[0]).ravel()[0])
     error = abs(float(estimate.tests[0].statistic) - found * factor)
     return [Result(f"{job}, wildboottest", warm, cold - warm, seconds, error), *others]
+
+
+def _group_time(panel: Panel) -> list[Result]:
+    """Time group-time effects, all averages and the multiplier bootstrap beside two programs that do the same."""
+    model = CallawaySantAnna(Spec("y", "treat"), draws=MULTIPLIER_DRAWS)
+    cold, warm, estimate = _time(lambda: model.estimate(panel))
+    simple = float(estimate.coef[0])
+    job = f"Callaway-Sant'Anna, {MULTIPLIER_DRAWS} multiplier draws"
+    frame = panel.to_frame(sample_only=True)[["unit", "period", "y", "treat"]]
+    treated = frame[frame["treat"] > 0].groupby("unit")["period"].min()
+    frame["cohort"] = frame["unit"].map(treated).fillna(0).astype(int)
+    frame["unit"] = pd.factorize(frame["unit"])[0]
+    results = []
+    for name, package, call in (("diff-diff", "diff_diff", _diff_diff), ("csdid", "csdid", _csdid)):
+        if _installed(package):
+            call(frame)  # numba compiles
+            seconds, theirs = _median(lambda call=call: call(frame), PEER_FITS)
+            results.append(Result(f"{job}, {name}", warm, cold - warm, seconds, abs(theirs - simple)))
+    covariates = replace(model, spec=Spec("y", "treat", CONTROLS), method="dr")
+    cold_dr, warm_dr, _ = _time(lambda: covariates.estimate(panel))
+    plain = [] if results else [Result(job, warm, cold - warm, NAN, NAN)]
+    return [*plain, *results, Result(f"{job}, doubly robust with 6 controls", warm_dr, cold_dr - warm_dr, NAN, NAN)]
+
+
+def _diff_diff(frame: pd.DataFrame) -> float:
+    from diff_diff import CallawaySantAnna as Peer
+
+    peer = Peer(estimation_method="reg", n_bootstrap=MULTIPLIER_DRAWS, seed=0)
+    return float(peer.fit(frame, "y", "unit", "period", "cohort", aggregate="all").overall_att)
+
+
+def _csdid(frame: pd.DataFrame) -> float:
+    from csdid.att_gt import ATTgt
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        names = {"yname": "y", "gname": "cohort", "idname": "unit", "tname": "period", "xformla": "y~1"}
+        fit = ATTgt(**names, data=frame, biters=MULTIPLIER_DRAWS).fit(est_method="reg", bstrap=True)
+        for kind in ("dynamic", "group", "calendar", "simple"):
+            fit = fit.aggte(typec=kind, bstrap=True, biters=MULTIPLIER_DRAWS)
+    return float(fit.atte["overall_att"])
 
 
 def _peers(panel: Panel) -> Iterator[tuple[str, Callable[[], float]]]:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from syneff.models.resampling import Placebo as Placebo
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
+    from syneff.models.staggered.callaway_santanna import CallawaySantAnna as CallawaySantAnna
     from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BayesianBootstrap": "syneff.models.resampling",
+    "CallawaySantAnna": "syneff.models.staggered.callaway_santanna",
     "Connectivity": "syneff.spatial.connectivity",
     "Contrast": "syneff.models.contrasts",
     "DataError": "syneff.errors",

@@ -71,6 +71,7 @@ class Status(IntEnum):
     COLLINEAR = 1
     NO_DEGREES_OF_FREEDOM = 2
     AT_BOUND = 3
+    INCOMPLETE = 4
 
 
 @partial(
