@@ -73,11 +73,8 @@ def impute(outcome: UnitPeriod, controls: UnitPeriodK, untreated: UnitPeriod) ->
     residual = absorb(jnp.concatenate([controls, outcome[:, :, None]], axis=2), absorbed)
     net = residual[:, :, :-1]
     slopes = least_squares(residual[:, :, -1], net, untreated, centred_squares(controls, untreated))
-    rest = outcome - jnp.einsum("itk,k->it", controls, slopes.coef)
-    for _ in range(2):  # The second round removes what rounding leaves of the first.
-        period = absorbed.inverse @ (untreated * _within(rest, absorbed)).sum(0)
-        rest = _within(rest - period[None, :], absorbed)
-    return Imputed(absorbed, controls, net, slopes, rest, _imputable(absorbed, controls, slopes))
+    effects = _beyond((outcome - jnp.einsum("itk,k->it", controls, slopes.coef))[:, :, None], absorbed)[:, :, 0]
+    return Imputed(absorbed, controls, net, slopes, effects, _imputable(absorbed, controls, net, slopes))
 
 
 def implied_weights(
@@ -142,13 +139,16 @@ def conservative_scores(
     https://doi.org/10.1093/restud/rdae007
     """
     own = jnp.where(treated[:, :, None], weights, 0.0)
-    cohort = (cohorts[:, None] == cohorts[None, :]).astype(float)
-    beside = cohort * (clusters[:, None] == clusters[None, :])
-    together = jnp.einsum("ij,jtk->itk", beside, own)
-    product = own * together
-    total = jnp.einsum("ij,jtk->itk", cohort, product)
+    member = (cohorts[:, None] == jnp.arange(weights.shape[1] + 1)[None, :]).astype(float)
+    beside = ((cohorts[:, None] == cohorts[None, :]) & (clusters[:, None] == clusters[None, :])).astype(float)
+
+    def of_cohort(values: Float[Array, "unit period term"]) -> Float[Array, "unit period term"]:
+        return jnp.einsum("ig,itk->gtk", member, values)[cohorts]
+
+    product = own * jnp.einsum("ij,jtk->itk", beside, own)
+    total = of_cohort(product)
     share = product / jnp.where(total == 0, 1.0, total)
-    mean = jnp.einsum("ij,jtk->itk", cohort, share * fit.effects[:, :, None])
+    mean = of_cohort(share * fit.effects[:, :, None])
     deviation = fit.effects[:, :, None] - mean
     if leave_out:
         rest = 1.0 - jnp.einsum("ij,jtk->itk", beside, share)
@@ -158,16 +158,30 @@ def conservative_scores(
     return jnp.where(weights == 0, 0.0, weights * residual).sum(1)
 
 
-def _within(values: UnitPeriod, absorbed: Absorption) -> UnitPeriod:
-    return values - ((absorbed.weights * values).sum(1) / absorbed.unit_totals)[:, None]
+def _beyond(values: UnitPeriodK, absorbed: Absorption) -> UnitPeriodK:
+    """Return what columns differ by, in every cell, from what their effects in untreated rows predict."""
+    shares = absorbed.weights / absorbed.unit_totals[:, None]
+    for _ in range(2):  # The second round removes what rounding leaves of the first.
+        values = values - jnp.einsum("it,itk->ik", shares, values)[:, None, :]
+        period = absorbed.inverse @ jnp.einsum("it,itk->tk", absorbed.weights, values)
+        values = values - period[None]
+    return values - jnp.einsum("it,itk->ik", shares, values)[:, None, :]
 
 
-def _imputable(absorbed: Absorption, controls: UnitPeriodK, slopes: LeastSquares) -> Bool[Array, "unit period"]:
+def _imputable(
+    absorbed: Absorption, controls: UnitPeriodK, net: UnitPeriodK, slopes: LeastSquares
+) -> Bool[Array, "unit period"]:
     """Say which cells have a unit and a period that untreated rows join, and no control that they leave open."""
     periods = absorbed.weights.shape[1]
     shares = absorbed.weights / absorbed.unit_totals[:, None]
     matrix = jnp.diag(absorbed.weights.sum(0)) - shares.T @ absorbed.weights
-    onto = matrix @ absorbed.inverse
     contrast = jnp.eye(periods)[None] - shares[:, None, :]
-    off = jnp.abs(jnp.einsum("ts,irs->irt", onto, contrast) - contrast).max(2)
-    return (off < IDENTIFIED) & (absorbed.weights > 0).any(1)[:, None]
+    off = jnp.abs(jnp.einsum("ts,irs->irt", matrix @ absorbed.inverse, contrast) - contrast).max(2)
+    known = (off < IDENTIFIED) & (absorbed.weights > 0).any(1)[:, None]
+    # A control without variation of its own in untreated rows must follow from the others in the treated row as well.
+    moments = jnp.einsum("it,itk,itl->kl", absorbed.weights, net, net)
+    beyond = _beyond(controls, absorbed)
+    open_part = beyond - jnp.einsum("itk,kl->itl", beyond, slopes.inverse @ moments)
+    scale = jnp.abs(controls).max((0, 1)) + (controls == 0).all((0, 1)).astype(float)
+    open_part = jnp.where(slopes.kept[None, None, :], 0.0, jnp.abs(open_part) / scale[None, None, :])
+    return known & (open_part < IDENTIFIED).all(2)
