@@ -30,11 +30,11 @@ from syneff.models.fixed_effects import FixedEffects
 from syneff.models.staggered.cohorts import (
     StaggeredDesign,
     adoption_in_sample,
-    check_two_way,
     cohorts_of,
     staggered_design,
     with_path,
 )
+from syneff.models.staggered.events import check_two_way
 from syneff.numerics.decomposition import Comparisons, compare_cohorts
 from syneff.panel.panel import Panel
 from syneff.panel.rules import listed

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from syneff.errors import DataError, SpecError
+from syneff.errors import DataError
 from syneff.models.base import Design, Spec
 from syneff.models.design import build_design, sample_of, treatment_path
 from syneff.models.event_study import adoption
@@ -152,12 +152,6 @@ def check_several(cohorts: Cohorts, who: str) -> None:
             f"{who}: all units adopt in {cohorts.years()}, and none is untreated then, so there is nothing to compare with. "
             "Add units that are treated later or never."
         )
-
-
-def check_two_way(who: str, spec: Spec) -> None:
-    """Raise a `SpecError` unless unit and period effects are absorbed."""
-    if set(spec.effects) != {"unit", "period"}:
-        raise SpecError(f"{who}: spec.effects={list(spec.effects)} must be [unit, period]. Set both.")
 
 
 def staggered_design(panel: Panel, spec: Spec, cohorts: Cohorts) -> StaggeredDesign:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import special
 
 from syneff.errors import SpecError
-from syneff.models.base import Estimate
+from syneff.models.base import Estimate, Spec
 
 
 def check_window(who: str, window: tuple[int, int], base: int) -> None:
@@ -19,6 +19,12 @@ def check_window(who: str, window: tuple[int, int], base: int) -> None:
             f"{who}: window=({first}, {last}) must run from the base or earlier to event time 0 or later, and base={base} must "
             "lie before adoption, e.g. window=(-5, 6), base=-1."
         )
+
+
+def check_two_way(who: str, spec: Spec) -> None:
+    """Raise a `SpecError` unless unit and period effects are absorbed."""
+    if set(spec.effects) != {"unit", "period"}:
+        raise SpecError(f"{who}: spec.effects={list(spec.effects)} must be [unit, period]. Set both.")
 
 
 def event_bins(window: tuple[int, int], base: int) -> tuple[int, ...]:

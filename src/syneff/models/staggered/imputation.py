@@ -40,12 +40,18 @@ from syneff.models.staggered.cohorts import (
     StaggeredDesign,
     adoption_in_sample,
     check_several,
-    check_two_way,
     cohorts_of,
     staggered_design,
     with_path,
 )
-from syneff.models.staggered.events import check_window, cohort_frame, empty_events, event_terms, pooled_events
+from syneff.models.staggered.events import (
+    check_two_way,
+    check_window,
+    cohort_frame,
+    empty_events,
+    event_terms,
+    pooled_events,
+)
 from syneff.numerics.covariance import Counts, small_sample_factor
 from syneff.numerics.imputation import Imputed, conservative_scores, implied_weights, impute
 from syneff.numerics.least_squares import LeastSquares, absorb, centred_squares, least_squares

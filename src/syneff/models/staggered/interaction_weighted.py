@@ -38,13 +38,13 @@ from syneff.models.staggered.cohorts import (
     adoption_in_sample,
     check_never,
     check_several,
-    check_two_way,
     cohorts_of,
     seen_untreated,
     staggered_design,
     with_path,
 )
 from syneff.models.staggered.events import (
+    check_two_way,
     check_window,
     cohort_frame,
     empty_events,

@@ -29,11 +29,11 @@ from syneff.models.fixed_effects import FixedEffects
 from syneff.models.staggered.cohorts import (
     StaggeredDesign,
     adoption_in_sample,
-    check_two_way,
     cohorts_of,
     staggered_design,
     with_path,
 )
+from syneff.models.staggered.events import check_two_way
 from syneff.numerics.decomposition import effect_weights, robustness
 from syneff.numerics.least_squares import absorb, absorption, centred_squares, least_squares
 from syneff.panel.panel import Panel
