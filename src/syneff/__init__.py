@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
     from syneff.models.staggered.callaway_santanna import CallawaySantAnna as CallawaySantAnna
+    from syneff.models.staggered.bacon import Bacon as Bacon
+    from syneff.models.staggered.bacon import bacon_decomposition as bacon_decomposition
+    from syneff.models.staggered.imputation import Imputation as Imputation
+    from syneff.models.staggered.interaction_weighted import SunAbraham as SunAbraham
+    from syneff.models.staggered.stacked import Stacked as Stacked
+    from syneff.models.staggered.two_way_weights import TwoWayWeights as TwoWayWeights
     from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
@@ -68,6 +74,7 @@ if TYPE_CHECKING:
     from syneff.spatial.weights import Weights as Weights
 
 _HOMES = {
+    "Bacon": "syneff.models.staggered.bacon",
     "BayesianBootstrap": "syneff.models.resampling",
     "CallawaySantAnna": "syneff.models.staggered.callaway_santanna",
     "Connectivity": "syneff.spatial.connectivity",
@@ -81,6 +88,7 @@ _HOMES = {
     "Family": "syneff.models.family",
     "FixedEffects": "syneff.models.fixed_effects",
     "GroupPeriodEffects": "syneff.models.group_effects",
+    "Imputation": "syneff.models.staggered.imputation",
     "Jackknife": "syneff.models.resampling",
     "LeaveOneOut": "syneff.models.leave_out",
     "MatchedBootstrap": "syneff.models.matching",
@@ -103,12 +111,16 @@ _HOMES = {
     "SpatialRandomEffects": "syneff.spatial.random_effects",
     "Spec": "syneff.models.base",
     "SpecError": "syneff.errors",
+    "Stacked": "syneff.models.staggered.stacked",
+    "SunAbraham": "syneff.models.staggered.interaction_weighted",
     "SyneffError": "syneff.errors",
     "Technology": "syneff.measure.technology",
     "TwoStage": "syneff.models.two_stage",
+    "TwoWayWeights": "syneff.models.staggered.two_way_weights",
     "Variable": "syneff.panel.panel",
     "Weights": "syneff.spatial.weights",
     "WildClusterBootstrap": "syneff.models.resampling",
+    "bacon_decomposition": "syneff.models.staggered.bacon",
     "coupling_coordination": "syneff.measure.coupling",
     "directional_distance": "syneff.measure.directional",
     "epsilon_based": "syneff.measure.epsilon_based",
