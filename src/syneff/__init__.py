@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from syneff.models.resampling import Placebo as Placebo
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
+    from syneff.models.staggered.sensitivity import Sensitivity as Sensitivity
     from syneff.models.two_stage import TwoStage as TwoStage
     from syneff.panel.panel import Panel as Panel
     from syneff.panel.panel import Variable as Variable
@@ -95,6 +96,7 @@ _HOMES = {
     "PlaceboInstruments": "syneff.models.instruments.placebo",
     "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
     "RingRegression": "syneff.spatial.rings",
+    "Sensitivity": "syneff.models.staggered.sensitivity",
     "SpatialDependence": "syneff.spatial.moran",
     "SpatialDiagnostics": "syneff.spatial.diagnostics",
     "SpatialDurbin": "syneff.spatial.durbin",
