@@ -121,7 +121,9 @@ def passing(
         Level of the test of each coefficient.
     """
     errors = np.sqrt(np.diagonal(path.cov)[path.pre])
-    root = np.linalg.cholesky(path.cov[np.ix_(path.pre, path.pre)] / np.outer(errors, errors) + JITTER * np.eye(errors.size))
+    root = np.linalg.cholesky(
+        path.cov[np.ix_(path.pre, path.pre)] / np.outer(errors, errors) + JITTER * np.eye(errors.size)
+    )
     chance, normals = _box(trend[path.pre] / errors, root, float(ndtri(1.0 - alpha / 2.0)))
     onto = np.linalg.solve(root, (path.cov[path.pre] / errors[:, None]))
     return chance, onto.T @ normals
@@ -177,7 +179,7 @@ def _folded(
     value: Float[np.ndarray, " pre"], mean: float, errors: Float[np.ndarray, " pre"]
 ) -> Float[np.ndarray, " pre"]:
     """Return the chance that the absolute value of a normal is at most `value`."""
-    return ndtr((value - mean) / errors) - ndtr((-value - mean) / errors)
+    return np.asarray(ndtr((value - mean) / errors) - ndtr((-value - mean) / errors))
 
 
 def _threshold(value: float, error: float, alpha: float) -> float:

@@ -19,6 +19,7 @@ Rambachan, A. and Roth, J. (2023). Review of Economic Studies 90, 2555-2591. htt
 Andrews, I., Roth, J. and Pakes, A. (2023). Review of Economic Studies 90, 2763-2791. https://doi.org/10.1093/restud/rdad004
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +96,7 @@ class RelativeMagnitudes:
     @property
     def row(self) -> Float[np.ndarray, " time"]:
         """The target as weights on the path, relative to the last period before the effect."""
-        return self.steps @ self.path.differences[self.path.first - 1 :]
+        return np.asarray(self.steps @ self.path.differences[self.path.first - 1 :])
 
     def identified(self, bound: float) -> tuple[float, float]:
         """Return the identified set if the estimates were exact: the target, and what the bound allows around it."""
@@ -111,21 +112,17 @@ class RelativeMagnitudes:
 
     def accepts(self, values: Float[np.ndarray, " value"], bound: float) -> Bool[np.ndarray, " value"]:
         """Tell which values of the target are not rejected."""
-        return np.any([_accepts(moments, values, self._size) for moments in self._moments(bound)], axis=0)
+        return self._accepts(self._moments(bound), values)
 
     def interval(self, bound: float) -> tuple[float, float, bool]:
         """Return the ends of the confidence set, and whether no value between them was found rejected."""
         low, high = self.identified(bound)
         centre, error = (low + high) / 2.0, float(np.sqrt(self.row @ self.path.cov @ self.row))
-        half, moments = (high - low) / 2.0 + REACH * error, list(self._moments(bound))
-
-        def accepted(values: Float[np.ndarray, " value"]) -> Bool[np.ndarray, " value"]:
-            return np.any([_accepts(each, values, self._size) for each in moments], axis=0)
-
+        half, moments = (high - low) / 2.0 + REACH * error, self._moments(bound)
         inside = np.zeros(1, dtype=bool)
         for _ in range(6):
             grid = np.linspace(centre - half, centre + half, GRID)
-            inside = accepted(grid)
+            inside = self._accepts(moments, grid)
             if not (inside[0] or inside[-1]):
                 break
             half *= 2.0
@@ -137,7 +134,7 @@ class RelativeMagnitudes:
             good, bad = grid[within], grid[without]
             for _ in range(HALVINGS):
                 middle = (good + bad) / 2.0
-                good, bad = (middle, bad) if accepted(np.asarray([middle]))[0] else (good, middle)
+                good, bad = (middle, bad) if self._accepts(moments, np.asarray([middle]))[0] else (good, middle)
             ends.append(float(good))
         return ends[0], ends[1], bool(inside[kept[0] : kept[-1] + 1].all())
 
@@ -160,6 +157,10 @@ class RelativeMagnitudes:
     def _size(self) -> float:
         spent = FIRST_STAGE * self.alpha if self.method == "C-LF" else 0.0
         return (self.alpha - spent) / (1.0 - spent)
+
+    def _accepts(self, several: Sequence[Moments], values: Float[np.ndarray, " value"]) -> Bool[np.ndarray, " value"]:
+        """Tell which values some part of the union does not reject."""
+        return np.asarray(np.any([_accepts(moments, values, self._size) for moments in several], axis=0))
 
     def _moments(self, bound: float) -> list[Moments]:
         found = []
@@ -189,7 +190,7 @@ class RelativeMagnitudes:
         after, largest = path.differences[path.first - 1 :], sign * path.differences[s]
 
         def errors(rows: Float[np.ndarray, "row time"]) -> Float[np.ndarray, " row"]:
-            return np.sqrt(np.maximum(np.einsum("rt,tu,ru->r", rows, cov, rows), 0.0))
+            return np.asarray(np.sqrt(np.maximum(np.einsum("rt,tu,ru->r", rows, cov, rows), 0.0)))
 
         above, below = errors(after - bound * largest), errors(-after - bound * largest)
         slack = bound * np.abs(steps).sum() * largest
@@ -223,7 +224,7 @@ def _accepts(moments: Moments, values: Float[np.ndarray, " value"], size: float)
         sd = np.sqrt(variance)
         tail = _log_tail(eta / sd, low / sd, np.minimum(high, moments.critical) / sd)
     rejected = np.where(random, (eta > 0) & (tail < np.log(size)), eta > 0)
-    return ~(rejected | (eta > moments.critical))
+    return np.asarray(~(rejected | (eta > moments.critical)))
 
 
 def _log_tail(
@@ -232,6 +233,6 @@ def _log_tail(
     """Return the log of the chance that a standard normal in [low, high] exceeds the statistic."""
 
     def log_between(start: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
-        return log_ndtr(-start) + np.log1p(-np.exp(np.minimum(log_ndtr(-high) - log_ndtr(-start), 0.0)))
+        return np.asarray(log_ndtr(-start) + np.log1p(-np.exp(np.minimum(log_ndtr(-high) - log_ndtr(-start), 0.0))))
 
     return np.where(statistic < high, log_between(statistic) - log_between(np.minimum(low, statistic)), 0.0)

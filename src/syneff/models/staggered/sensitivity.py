@@ -1,6 +1,6 @@
 r"""How far a violation of parallel trends could change an event study.
 
-Any estimator whose estimate has terms ``event[...]`` and their covariance can be asked. The answers, each with its rows or frame:
+Any estimator whose estimate has terms ``event[...]`` and their covariance can be asked. The answers:
 
 =====================================  =============================================================================
 row or frame                           what
@@ -99,7 +99,9 @@ class Sensitivity:
         for name in ("relative_magnitudes", "smoothness"):
             wrong = [each for each in getattr(self, name) or () if not 0 <= each < np.inf]
             if wrong:
-                raise SpecError(f"Sensitivity: {name} holds {wrong[0]:g}. Bounds are numbers from 0 on, e.g. [0, 0.5, 1].")
+                raise SpecError(
+                    f"Sensitivity: {name} holds {wrong[0]:g}. Bounds are numbers from 0 on, e.g. [0, 0.5, 1]."
+                )
         wrong = [each for each in (*self.powers, self.alpha) if not 0 < each < 1]
         if wrong:
             raise SpecError(f"Sensitivity: powers and alpha must lie between 0 and 1, not {wrong[0]:g}.")
@@ -136,15 +138,6 @@ class Sensitivity:
         rows = {name: np.concatenate([np.zeros(path.first), weights]) for name, weights in targets.items()}
         slopes = detectable_slopes(path, rows, self.powers, self.alpha)
         negligible = equivalence(path, self.alpha, self.threshold)
-        tests = [_test(f"breakdown:{row.kind}:{row.target}", row.breakdown) for row in breakdowns.itertuples()]
-        tests += [
-            _test(f"slope_detected[{row.power:g}]", row.slope)
-            for row in slopes.drop_duplicates("power").itertuples()
-        ]
-        for row in negligible.itertuples():
-            tests.append(_test(row.test, row.statistic, row.p_value, row.smallest_threshold))
-        if "pre_trend" not in {test.name for test in actual.tests}:
-            tests.append(wald_test("pre_trend", actual, path.places[path.pre]))
         details = {
             "sensitivity": pd.concat([self._original(path, rows), curves], ignore_index=True),
             "breakdown": breakdowns,
@@ -153,10 +146,16 @@ class Sensitivity:
         }
         return replace(
             actual,
-            tests=(*actual.tests, *tests),
+            tests=(*actual.tests, *_tests(details), *self._pre_trend(actual, path)),
             notes=(*actual.notes, *self._notes(path), *said),
             details={**actual.details, **details},
         )
+
+    def _pre_trend(self, actual: Estimate, path: EventPath) -> tuple[Test, ...]:
+        """Return the joint test of the periods before the effect, unless the model has one."""
+        if "pre_trend" in {test.name for test in actual.tests}:
+            return ()
+        return (wald_test("pre_trend", actual, path.places[path.pre]),)
 
     def audit(self, panel: Panel, estimate: Estimate) -> Audit | None:
         """Audit the fit of the model; see `syneff.models.audit`."""
@@ -202,11 +201,10 @@ class Sensitivity:
         if path.dropped:
             times = ", ".join(map(str, path.dropped))
             said.append(f"event times beyond a gap are not part of the sensitivity analysis: {times}")
-        pooled = []
-        if isinstance(self.model, EventStudy):
-            pooled = [time for time in self.model.window if time in (path.times[0], path.times[-1])]
-        if pooled:
-            first, last = self.model.window[0] + 1, self.model.window[1] - 1
+        window = self.model.window if isinstance(self.model, EventStudy) else None
+        pooled = [time for time in window or () if time in (path.times[0], path.times[-1])]
+        if window and pooled:
+            first, last = window[0] + 1, window[1] - 1
             said.append(
                 f"event times {' and '.join(map(str, pooled))} pool all beyond them, and count as single periods in the "
                 f"sensitivity analysis; window=[{first}, {last}] leaves pooled ends out"
@@ -218,14 +216,30 @@ _CURVE = ("kind", "target", "bound", "method", "conf_low", "conf_high", "identif
 
 
 def _shape(low: float) -> str:
-    return "not to be found: nothing is accepted, or everything" if np.isnan(low) else "no interval; its hull is reported"
+    return (
+        "not to be found: nothing is accepted, or everything" if np.isnan(low) else "no interval; its hull is reported"
+    )
 
 
 def _errors(path: EventPath, seed: int, name: str) -> Float[np.ndarray, "draw time"]:
     """Draw errors of the path."""
     values, vectors = np.linalg.eigh(path.cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(jax.random.normal(key_for(seed, name), (DRAWS, path.times.size))) @ root.T
+    return np.asarray(np.asarray(jax.random.normal(key_for(seed, name), (DRAWS, path.times.size))) @ root.T)
+
+
+def _tests(details: Mapping[str, pd.DataFrame]) -> list[Test]:
+    """Return the rows of the tidy frame that the details have."""
+    tests = [
+        _test(f"breakdown:{row['kind']}:{row['target']}", float(row["breakdown"]))
+        for _, row in details["breakdown"].iterrows()
+    ]
+    slopes = details["pre_test"].drop_duplicates("power")
+    tests += [_test(f"slope_detected[{row['power']:g}]", float(row["slope"])) for _, row in slopes.iterrows()]
+    for _, row in details["equivalence"].iterrows():
+        numbers = (float(row[name]) for name in ("statistic", "p_value", "smallest_threshold"))
+        tests.append(_test(str(row["test"]), *numbers))
+    return tests
 
 
 def _test(name: str, statistic: float, pvalue: float = np.nan, reach: float = np.nan) -> Test:

@@ -62,7 +62,7 @@ class Smoothness:
     @property
     def extrapolated(self) -> Float[np.ndarray, " time"]:
         """Weights of the target less the line through the last two periods before the effect."""
-        return self.given @ self.second[-self.path.posts :]
+        return np.asarray(self.given @ self.second[-self.path.posts :])
 
     def identified(self, bound: float) -> tuple[float, float]:
         """Return the identified set if the estimates were exact; NaN if they bend more than that before adoption."""
