@@ -78,7 +78,7 @@ class Sensitivity:
     """
 
     model: Estimator
-    targets: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    targets: Mapping[str, Sequence[int | float]] = field(default_factory=dict)
     relative_magnitudes: tuple[int | float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     smoothness: tuple[int | float, ...] | None = None
     method: str = "C-LF"
@@ -92,6 +92,8 @@ class Sensitivity:
         for name in ("relative_magnitudes", "smoothness", "powers"):
             given = getattr(self, name)
             object.__setattr__(self, name, None if given is None else tuple(float(each) for each in given))
+        object.__setattr__(self, "threshold", None if self.threshold is None else float(self.threshold))
+        object.__setattr__(self, "alpha", float(self.alpha))
         targets = {str(name): tuple(map(float, given)) for name, given in self.targets.items()}
         object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "window", None if self.window is None else tuple(self.window))
