@@ -53,8 +53,9 @@ def random_path(seed: int, pre: int, post: int) -> EventPath:
 
 
 def errors(path: EventPath, draws: int = 20_000, seed: int = 0) -> np.ndarray:
-    """Draw the errors of a path."""
-    return np.random.default_rng(seed).multivariate_normal(np.zeros(path.times.size), path.cov, size=draws)
+    """Draw the errors of a path, a column a draw."""
+    drawn = np.random.default_rng(seed).multivariate_normal(np.zeros(path.times.size), path.cov, size=draws)
+    return np.ascontiguousarray(drawn.T)
 
 
 def second_differences(count: int) -> np.ndarray:

@@ -190,7 +190,7 @@ def test_covers_the_ends_of_the_identified_set(weights):
     delta -= delta[path.base]
     effect = np.array([0.5, 0.6, 0.7])
     tested = made(replace(path, coef=delta), weights, "C-LF", 2000)
-    noise = errors(path, draws, seed=1)
+    noise = errors(path, draws, seed=1).T
     truth = np.array([weights @ effect])
     for sign in (1.0, -1.0):
         means = sign * delta + np.concatenate([np.zeros(path.first), effect])

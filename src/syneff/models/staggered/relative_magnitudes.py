@@ -79,14 +79,14 @@ class RelativeMagnitudes:
     method
         One of `METHODS`.
     draws
-        ``[draw time]``: draws of the path's errors, for the least favourable critical value.
+        ``[time draw]``: draws of the path's errors, for the least favourable critical value.
     """
 
     path: EventPath
     weights: Float[np.ndarray, " post"]
     alpha: float
     method: str
-    draws: Float[np.ndarray, "draw time"]
+    draws: Float[np.ndarray, "time draw"]
 
     @property
     def steps(self) -> Float[np.ndarray, " post"]:
@@ -129,14 +129,12 @@ class RelativeMagnitudes:
         kept = np.flatnonzero(inside)
         if not kept.size or inside[0] or inside[-1]:
             return np.nan, np.nan, False
-        ends = []
-        for within, without in ((kept[0], kept[0] - 1), (kept[-1], kept[-1] + 1)):
-            good, bad = grid[within], grid[without]
-            for _ in range(HALVINGS):
-                middle = (good + bad) / 2.0
-                good, bad = (middle, bad) if self._accepts(moments, np.asarray([middle]))[0] else (good, middle)
-            ends.append(float(good))
-        return ends[0], ends[1], bool(inside[kept[0] : kept[-1] + 1].all())
+        good, bad = grid[kept[[0, -1]]], grid[[kept[0] - 1, kept[-1] + 1]]
+        for _ in range(HALVINGS):
+            middle = (good + bad) / 2.0
+            held = self._accepts(moments, middle)
+            good, bad = np.where(held, middle, good), np.where(held, bad, middle)
+        return float(good[0]), float(good[1]), bool(inside[kept[0] : kept[-1] + 1].all())
 
     def breakdown(self) -> float:
         """Return the bound from which on zero is in the confidence set; 0 where it always is, infinite if not found."""
@@ -170,7 +168,7 @@ class RelativeMagnitudes:
                 scale = float(np.sqrt(self.row @ self.path.cov @ self.row))
                 critical = np.inf
                 if self.method == "C-LF":
-                    critical = float(np.quantile((self.draws @ rows.T).max(1), 1.0 - FIRST_STAGE * self.alpha))
+                    critical = float(np.quantile((rows @ self.draws).max(0), 1.0 - FIRST_STAGE * self.alpha))
                 values, cov = rows @ self.path.coef, rows @ self.path.cov @ rows.T
                 still = np.sqrt(np.diagonal(cov)) < NOISE * np.abs(rows).max(1) * scale
                 cov = np.where(still[:, None] | still[None, :], 0.0, cov)
@@ -231,8 +229,12 @@ def _log_tail(
     statistic: Float[np.ndarray, " value"], low: Float[np.ndarray, " value"], high: Float[np.ndarray, " value"]
 ) -> Float[np.ndarray, " value"]:
     """Return the log of the chance that a standard normal in [low, high] exceeds the statistic."""
+    return np.where(
+        statistic < high, _log_between(statistic, high) - _log_between(np.minimum(low, statistic), high), 0.0
+    )
 
-    def log_between(start: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
-        return np.asarray(log_ndtr(-start) + np.log1p(-np.exp(np.minimum(log_ndtr(-high) - log_ndtr(-start), 0.0))))
 
-    return np.where(statistic < high, log_between(statistic) - log_between(np.minimum(low, statistic)), 0.0)
+def _log_between(start: Float[np.ndarray, " value"], end: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+    """Return the log of the chance of a standard normal between two numbers."""
+    below, above = log_ndtr(-start), log_ndtr(-end)
+    return np.asarray(below + np.log1p(-np.exp(np.minimum(above - below, 0.0))))

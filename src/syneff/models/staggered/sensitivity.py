@@ -41,7 +41,7 @@ from syneff.panel.panel import Panel
 from syneff.runtime import key_for
 from syneff.typing import Float
 
-DRAWS = 20_000
+DRAWS = 10_000
 """Draws for the least favourable critical value."""
 BENDS = 9
 """Bounds of the default grid under smoothness."""
@@ -223,11 +223,11 @@ def _shape(low: float) -> str:
     )
 
 
-def _errors(path: EventPath, seed: int, name: str) -> Float[np.ndarray, "draw time"]:
+def _errors(path: EventPath, seed: int, name: str) -> Float[np.ndarray, "time draw"]:
     """Draw errors of the path."""
     values, vectors = np.linalg.eigh(path.cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(np.asarray(jax.random.normal(key_for(seed, name), (DRAWS, path.times.size))) @ root.T)
+    return np.asarray(root @ np.asarray(jax.random.normal(key_for(seed, name), (path.times.size, DRAWS))))
 
 
 def _tests(details: Mapping[str, pd.DataFrame]) -> list[Test]:
