@@ -51,11 +51,12 @@ if TYPE_CHECKING:
     from syneff.models.resampling import Placebo as Placebo
     from syneff.models.resampling import PlaceboInTime as PlaceboInTime
     from syneff.models.resampling import WildClusterBootstrap as WildClusterBootstrap
-    from syneff.models.staggered.callaway_santanna import CallawaySantAnna as CallawaySantAnna
     from syneff.models.staggered.bacon import Bacon as Bacon
     from syneff.models.staggered.bacon import bacon_decomposition as bacon_decomposition
+    from syneff.models.staggered.callaway_santanna import CallawaySantAnna as CallawaySantAnna
     from syneff.models.staggered.imputation import Imputation as Imputation
     from syneff.models.staggered.interaction_weighted import SunAbraham as SunAbraham
+    from syneff.models.staggered.sensitivity import Sensitivity as Sensitivity
     from syneff.models.staggered.stacked import Stacked as Stacked
     from syneff.models.staggered.two_way_weights import TwoWayWeights as TwoWayWeights
     from syneff.models.two_stage import TwoStage as TwoStage
@@ -105,6 +106,7 @@ _HOMES = {
     "PlaceboInstruments": "syneff.models.instruments.placebo",
     "PlausiblyExogenous": "syneff.models.instruments.plausibly_exogenous",
     "RingRegression": "syneff.spatial.rings",
+    "Sensitivity": "syneff.models.staggered.sensitivity",
     "SpatialDependence": "syneff.spatial.moran",
     "SpatialDiagnostics": "syneff.spatial.diagnostics",
     "SpatialDurbin": "syneff.spatial.durbin",
