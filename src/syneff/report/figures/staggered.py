@@ -1,4 +1,4 @@
-"""The figure of several event studies: one estimator beside the other at every event time."""
+"""Figures of staggered adoption: event studies side by side, and the comparisons behind a two-way coefficient."""
 
 from collections.abc import Mapping
 
@@ -78,6 +78,41 @@ def event_studies(
         axes.yaxis.set_major_locator(MaxNLocator(6))
         write_remarks(axes, [*(["synthetic panel"] if synthetic else []), "95 % intervals, pointwise"])
         figure.legend(loc="outside upper left", ncols=2, handletextpad=0.4, columnspacing=1.4)
+    return figure
+
+
+def comparisons(
+    frame: pd.DataFrame, *, kinds: Mapping[str, str], coefficient: float, synthetic: bool = False
+) -> Figure:
+    """Draw estimate against weight of every comparison of two cohorts.
+
+    Parameters
+    ----------
+    frame
+        One row a comparison: ``type``, ``weight``, ``estimate``.
+    kinds
+        Label of each type.
+    coefficient
+        The two-way coefficient, their weighted sum.
+    synthetic
+        Whether to say that the panel is synthetic.
+    """
+    with matplotlib.rc_context(settings()):
+        figure = Figure(figsize=(6.6, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.axhline(0, color=GREY, linewidth=0.7, zorder=1)
+        axes.axhline(coefficient, color=GREY, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1)
+        for (kind, label), (color, marker) in zip(kinds.items(), MARKS, strict=False):
+            own = frame[frame["type"] == kind]
+            if len(own):
+                said = f"{label} (weight {own['weight'].sum():.3f})"
+                axes.plot(own["weight"], own["estimate"], marker, color=color, mfc="none", ms=5.5, label=said, zorder=3)
+        axes.set_xlabel("Weight in the two-way coefficient")
+        axes.set_ylabel("Estimate of the comparison")
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        remarks = [f"{len(frame)} comparisons", f"two-way coefficient {coefficient:.3f} (dashed)"]
+        write_remarks(axes, [*(["synthetic panel"] if synthetic else []), *remarks])
+        figure.legend(loc="outside upper left", ncols=1, handletextpad=0.4)
     return figure
 
 
