@@ -110,7 +110,7 @@ def conditional_by_programmes(path, weights, value, bound, alpha=0.05):
     return False
 
 
-@pytest.mark.parametrize(("weights", "posts"), [((0.5, 0.5), 2), ((1.0, 0.0, 0.0), 3), ((1.0,), 1)])
+@pytest.mark.parametrize(("weights", "posts"), [((0.5, 0.5), 2), ((-1.0, 2.0), 2), ((1.0, 0.0, 0.0), 3), ((1.0,), 1)])
 def test_conditional_test_is_that_of_linear_programmes(weights, posts):
     path = random_path(11 + posts, 2, posts)
     weights = np.asarray(weights)

@@ -152,6 +152,6 @@ def _base(named: Mapping[int, int]) -> int:
     if len(missing) != 1:
         raise SpecError(
             f"Sensitivity: the event times {sorted(named)} must be consecutive but for one, the base that all are relative "
-            f"to; missing are {missing or 'none'}. Use a model with a universal base period inside its window."
+            f"to; missing are {missing or 'none'}. Choose a base inside the window; base_period=universal for CallawaySantAnna."
         )
     return missing[0]

@@ -41,7 +41,7 @@ from syneff.panel.panel import Panel
 from syneff.runtime import key_for
 from syneff.typing import Float
 
-DRAWS = 10_000
+DRAWS = 20_000
 """Draws for the least favourable critical value."""
 BENDS = 9
 """Bounds of the default grid under smoothness."""
