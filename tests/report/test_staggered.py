@@ -22,9 +22,10 @@ def events(shift=0.0):
 
 
 def cells():
+    early = results.row("event[-3]", 0.1, 0.1, 0.3)
     found = [
         cell("1", "FixedEffects", [results.row("treat", 0.05, 0.01, 0.001)]),
-        cell("2", "CallawaySantAnna", [results.row("treat", 0.03, 0.02, 0.2), *events()], control_group="never"),
+        cell("2", "CallawaySantAnna", [results.row("treat", 0.03, 0.02, 0.2), early, *events()], control_group="never"),
         cell("3", "CallawaySantAnna", [results.row("treat", 0.02, 0.02, 0.3)], control_group="not_yet"),
         cell("4", "EventStudy", [*events(0.1), results.check_row("pre_trend", 0.321)]),
         cell("5", "Mine", [results.row("treat", 0.07, 0.02, 0.3)]),
@@ -59,6 +60,7 @@ def test_event_studies_stand_side_by_side():
     marks = {container.get_label(): container.lines[0].get_xdata() for container in axes.containers}
     assert set(marks) == {"Callaway and Sant'Anna (never treated)", "Two-way event study"}
     left, right = marks.values()
+    # Event time -3, which the other does not reach, is not drawn.
     assert [round(float(each)) for each in left] == [-2, 0, 1]
     assert (left != right).all()
     assert [text.get_text() for text in axes.get_xticklabels()][:2] == [f"{MINUS}2", f"{MINUS}1"]

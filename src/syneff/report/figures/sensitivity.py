@@ -64,7 +64,8 @@ def sensitivity(
                 write_remarks(axes, [*remarks, *(_breakdown(axes, float(value)) for value in found)])
                 if row == len(targets) - 1:
                     axes.set_xlabel(BOUNDS[kind])
-            panels[row, 0].set_ylabel(f"{label}: effect on {outcome}", fontsize=9.5)
+            panels[row, 0].set_ylabel(label, fontsize=9.5)
+        figure.supylabel(f"Effect on {outcome}", fontsize=11)
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=3, handletextpad=0.4, columnspacing=1.4)
     return figure

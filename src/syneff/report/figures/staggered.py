@@ -31,7 +31,7 @@ def event_studies(
     truth: Mapping[str, float] | None = None,
     synthetic: bool = False,
 ) -> Figure:
-    """Draw effects by event time of several estimators, with 95 % intervals.
+    """Draw effects by event time of several estimators, with 95 % intervals, over the event times that all of them reach.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def event_studies(
         Whether to say that the panel is synthetic.
     """
     rows = {label: _rows(frame) for label, frame in frames.items()}
-    every = sorted({time for own in rows.values() for time in own.index})
-    times = range(every[0], every[-1] + 1)
+    first = max(own.index.min() for own in rows.values())
+    times = range(first, max(first, min(own.index.max() for own in rows.values())) + 1)
     offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(rows)) if len(rows) > 1 else np.zeros(1)
     with matplotlib.rc_context(settings()):
         figure = Figure(figsize=(7.4, 4.4), layout="constrained")
@@ -58,7 +58,8 @@ def event_studies(
             span = [time - SPREAD / 2 - 0.06, time + SPREAD / 2 + 0.06]
             label = "Truth of the synthetic panel" if at == 0 else None
             axes.plot(span, [value, value], color=GREY, linewidth=2.2, alpha=0.45, label=label, zorder=2)
-        for place, (label, own) in enumerate(rows.items()):
+        for place, (label, every) in enumerate(rows.items()):
+            own = every[every.index.isin(times)]
             color, marker = MARKS[place % len(MARKS)]
             reach = [own["estimate"] - own["conf_low"], own["conf_high"] - own["estimate"]]
             axes.errorbar(
