@@ -28,7 +28,7 @@ def cells():
         cell("2", "CallawaySantAnna", [results.row("treat", 0.03, 0.02, 0.2), early, *events()], control_group="never"),
         cell("3", "CallawaySantAnna", [results.row("treat", 0.02, 0.02, 0.3)], control_group="not_yet"),
         cell("4", "EventStudy", [*events(0.1), results.check_row("pre_trend", 0.321)]),
-        cell("5", "Mine", [results.row("treat", 0.07, 0.02, 0.3)]),
+        cell("5", "SunAbraham", [results.row("treat", 0.07, 0.02, 0.3)]),
     ]
     return collect(*results.stored(*found))["staggered"]
 
@@ -41,7 +41,7 @@ def test_a_line_an_estimator_under_its_name_and_what_tells_it_apart():
         "Callaway and Sant'Anna (never treated)",
         "Callaway and Sant'Anna (not yet treated)",
         "Two-way event study",
-        "Mine",
+        "Sun and Abraham",
     ]
     assert [line.cells[0] for line in table.lines] == ["0.050***", "0.030", "0.020", "", "0.070"]
     assert table.lines[0].cells[2] == "[0.030, 0.070]"
@@ -49,9 +49,9 @@ def test_a_line_an_estimator_under_its_name_and_what_tells_it_apart():
     assert table.lines[0].cells[5:] == ("284", "4,828")
 
 
-def test_the_truth_of_a_regression_is_its_own_and_that_of_the_others_the_mean_effect():
+def test_a_regression_and_a_mean_effect_have_a_truth_each_an_effect_through_controls_none():
     table = overall_effects(cells(), title="T", paper=pd.DataFrame(columns=["cell", "term", "estimate", "t", "stars"]))
-    assert [line.cells[3] for line in table.lines] == ["0.040", "0.042", "0.042", "", "0.042"]
+    assert [line.cells[3] for line in table.lines] == ["0.040", "", "", "", "0.042"]
 
 
 def test_event_studies_stand_side_by_side():

@@ -63,8 +63,7 @@ def overall_effects(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -
         first = rows.iloc[0]
         texts = (number(effect) + stars(p_value), number(error), interval)
         counts = tuple(f"{first[name]:,.0f}" for name in ("n_units", "nobs"))
-        known = cell.truth.get(treatment, math.nan) if _is_regression(cell) else cell.parts.get("total", math.nan)
-        truth = number(known if len(row) else math.nan)
+        truth = number(cell.truth.get(treatment, math.nan) if len(row) else math.nan)
         lines.append(Line(cell.name, label, "statistic", (*texts, truth, number(trend), *counts)))
     return Table(title, HEADER, (tuple(lines),), (NOTE, *source_notes(cells)), numbers)
 
@@ -80,7 +79,8 @@ def event_studies(cells: Sequence[Cell]) -> Figure | None:
         return None
     first = cells[0]
     outcome = first.label(str(first.frame["outcome"].iloc[0]))
-    return draw(shown, outcome=outcome, truth=first.truth, synthetic=first.synthetic)
+    truth = next((cell.truth for cell in cells if cell.truth), {})
+    return draw(shown, outcome=outcome, truth=truth, synthetic=first.synthetic)
 
 
 def _labels(cells: Sequence[Cell]) -> list[str]:
@@ -97,11 +97,6 @@ def _labels(cells: Sequence[Cell]) -> list[str]:
     return [
         f"{label}, column {cell.column}" if label in again else label for cell, label in zip(cells, labels, strict=True)
     ]
-
-
-def _is_regression(cell: Cell) -> bool:
-    """Say whether the effect is a coefficient of two-way fixed effects, whose truth is weighted as that is."""
-    return str(_estimator(cell).get("_target_", "")).endswith(".FixedEffects")
 
 
 def _value(row: pd.Series, name: str) -> float:

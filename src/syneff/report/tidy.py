@@ -20,6 +20,10 @@ PAPER = (
     "carbon emissions: Empirical evidence from national innovative city pilot"
 )
 SYNTHETIC = "synthetic"
+MEAN_EFFECTS = ("SunAbraham", "Imputation", "Stacked")
+"""Estimators of the mean effect on the treated, not of the coefficient of a two-way regression."""
+CONTROLS_AT_BASE = ("CallawaySantAnna",)
+"""Estimators whose effect includes what the treatment does to the controls: no known truth is theirs."""
 _SHOWN = ["cell", "experiment", "column", "term", "estimate", "std_error", "t", "p_value", "conf_low", "conf_high"]
 _EVENT = re.compile(r"event\[(-?\d+)\]")
 
@@ -65,7 +69,12 @@ class Cell:
         if self._truth.get("outcome", "") not in ("", outcome):
             return _known(self._truth.get("outcomes", {}).get(outcome, {}))
         known = dict(self._truth.get("coefficients", {}))
+        estimator = str((self.manifest.get("config", {}).get("estimator") or {}).get("_target_", "")).rpartition(".")[2]
+        if estimator in CONTROLS_AT_BASE:
+            return {}
         spec, given = specification(self.manifest.get("config", {})), self._truth.get("given", {})
+        if estimator in MEAN_EFFECTS:
+            known[str(spec.get("treatment"))] = self.parts.get("total", math.nan)
         mediators = [name for name in spec.get("controls") or () if name in given]
         if len(mediators) == 1:
             known |= given[mediators[0]]
