@@ -44,6 +44,22 @@ def test_is_a_regression_on_event_dummies(window, base):
     np.testing.assert_array_equal(event.stats["support_units"][: len(names)], support)
 
 
+def test_cohorts_behind_each_event_time_are_counted():
+    panel = staggered(2, missing=0.1)
+    found = EventStudy(SPEC, window=(-3, 3)).estimate(panel)
+    treat = panel.column("treat")
+    first = np.where(treat.any(1), treat.argmax(1), 99)
+    event = np.clip(np.arange(8)[None, :] - first[:, None], -3, 3)
+    support = found.details["event_support"]
+    assert set(support["event"]) == {-3, -2, 0, 1, 2, 3}
+    for row in support.itertuples():
+        hit = panel.sample & (event == row.event) & (first == row.cohort - 2000)[:, None]
+        assert row.rows == hit.sum()
+        assert row.share == pytest.approx(
+            hit.sum() / (panel.sample & (event == row.event) & (first < 99)[:, None]).sum()
+        )
+
+
 def test_pre_trend_is_the_clustered_f_test():
     event = EventStudy(SPEC, window=(-4, 3)).estimate(staggered(2))
     b, v = np.asarray(event.coef[:3]), np.asarray(event.cov[:3, :3])

@@ -22,6 +22,7 @@ from syneff.models.audit import audit_fixed_effects
 from syneff.models.base import Audit, Design, Estimate, Estimator, Spec, Test
 from syneff.models.design import build_design, sample_of, treatment_path
 from syneff.models.fixed_effects import FixedEffects
+from syneff.models.staggered.events import cohort_rows, pooled_events
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
 
@@ -80,6 +81,27 @@ class EventStudy(Estimator):
         names = tuple(f"event[{bin}]" for bin in self.bins)
         regressors = jnp.concatenate([dummies, design.regressors[:, :, 1:]], axis=2)
         return replace(design, regressors=regressors, names=(*names, *design.names[1:]))
+
+    def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
+        """Estimate on a panel.
+
+        Parameters
+        ----------
+        panel
+            The data.
+        seed, name
+            Without effect.
+
+        Returns
+        -------
+        Estimate
+            `details` has which cohorts make up each event time (``event_support``).
+        """
+        estimate = super().estimate(panel, seed=seed, name=name)
+        cohorts = np.asarray(adoption(treatment_path(panel, self.spec)))
+        rows = cohort_rows(cohorts, sample_of(panel, self.spec).weights, tuple(panel.periods))
+        support = pooled_events(rows, self.window, self.base)
+        return replace(estimate, details={**estimate.details, "event_support": support})
 
     def notes(self, panel: Panel, estimate: Estimate) -> tuple[str, ...]:
         """Say which rows were left out, what was omitted, and whose adoption is not seen."""

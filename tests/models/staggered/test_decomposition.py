@@ -122,7 +122,9 @@ def test_gaps_and_controls_have_no_decomposition():
     with pytest.raises(DataError, match="weights change"):
         bacon_decomposition(panel.reweight(weights), SPEC)
     with pytest.raises(SpecError, match="TwoWayWeights takes controls"):
-        Bacon(Spec("y", "treat", ("a",)))
+        Bacon(Spec("y", "treat", ("a",))).estimate(panel)
+    with pytest.raises(SpecError, match=r"spec.effects=\['unit'\] must be"):
+        TwoWayWeights(Spec("y", "treat", effects=("unit",)))
 
 
 @pytest.mark.parametrize("controls", [(), ("a",)])

@@ -57,20 +57,22 @@ class Bacon(Estimator):
 
     def __post_init__(self) -> None:
         check_two_way("Bacon", self.spec)
-        if self.spec.controls:
-            raise SpecError(
-                f"Bacon: spec.controls={list(self.spec.controls)}: the decomposition into comparisons of two cohorts holds "
-                "without controls. Set spec.controls=[]; TwoWayWeights takes controls."
-            )
 
     def design(self, panel: Panel) -> StaggeredDesign:
         """Turn names into arrays.
 
         Raises
         ------
+        SpecError
+            If there are controls.
         DataError
             If the panel is not balanced, or whatever `syneff.models.staggered.cohorts.cohorts_of` finds.
         """
+        if self.spec.controls:
+            raise SpecError(
+                f"Bacon: spec.controls={list(self.spec.controls)}: the decomposition into comparisons of two cohorts holds "
+                "without controls. Set spec.controls=[]; TwoWayWeights takes controls."
+            )
         design = staggered_design(panel, self.spec, cohorts_of(panel, self.spec))
         if not design.balanced:
             inside = np.asarray(design.weights) > 0

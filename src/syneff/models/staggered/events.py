@@ -78,6 +78,26 @@ def cohort_frame(periods: tuple[int, ...], effects: tuple[np.ndarray, ...]) -> p
     return frame
 
 
+def cohort_rows(cohorts: np.ndarray, weights: np.ndarray, periods: tuple[int, ...]) -> pd.DataFrame:
+    """Return one row a cohort and event time: its units, and its rows, weighted.
+
+    Parameters
+    ----------
+    cohorts
+        ``[unit]``: index of the adoption period; the number of periods for the never treated, who are left out.
+    weights
+        ``[unit period]``.
+    periods
+        Labels of the periods.
+    """
+    unit, period = np.nonzero(weights)
+    cells = pd.DataFrame({"cohort": cohorts[unit], "event": period - cohorts[unit], "rows": weights[unit, period]})
+    cells = cells[cells["cohort"] < len(periods)]
+    counted = cells.groupby(["cohort", "event"], as_index=False).agg(units=("rows", "size"), rows=("rows", "sum"))
+    counted["cohort"] = np.asarray(periods)[counted["cohort"].to_numpy(dtype=int)]
+    return counted
+
+
 def pooled_events(cells: pd.DataFrame, window: tuple[int, int], base: int | None) -> pd.DataFrame:
     """Return one row an event time of the window and cohort: its units, rows, and share of the rows.
 

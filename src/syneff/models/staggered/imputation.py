@@ -48,6 +48,7 @@ from syneff.models.staggered.events import (
     check_two_way,
     check_window,
     cohort_frame,
+    cohort_rows,
     empty_events,
     event_terms,
     pooled_events,
@@ -187,7 +188,9 @@ class Imputation(Estimator):
         effects, used, lost = (jax.tree.map(np.asarray, each) for each in _cells(self, design))
         frame = cohort_frame(design.periods, effects)
         weights = np.where(used, np.asarray(design.weights), 0.0)
-        support = _support_frame(design, np.asarray(_rows(design).cohorts), weights, self.window)
+        counted = cohort_rows(np.asarray(_rows(design).cohorts), weights, design.periods)
+        # The first lead holds no earlier ones: they are what leads are relative to.
+        support = pooled_events(pd.DataFrame(counted[counted["event"] >= self.window[0]]), self.window, None)
         named = [f"{panel.names[unit]} {panel.periods[period]}" for unit, period in np.argwhere(lost)]
         said = (f"{len(named)} treated rows left out: no untreated rows to predict them from ({listed(named)})",)
         return replace(
@@ -317,15 +320,3 @@ def _cells(model: Imputation, design: StaggeredDesign) -> tuple[tuple[Array, ...
     effects = (group, period, known, error, totals, hits.sum((1, 2)), jnp.full(group.shape, jnp.inf))
     lost = rows.treated & ~rows.imputed
     return effects, (design.weights > 0) & ~lost, lost
-
-
-def _support_frame(
-    design: StaggeredDesign, cohorts: np.ndarray, weights: np.ndarray, window: tuple[int, int]
-) -> pd.DataFrame:
-    """Return which cohorts make up each lead and lag of the window; leads are not pooled."""
-    unit, period = np.nonzero(weights)
-    cells = pd.DataFrame({"cohort": cohorts[unit], "event": period - cohorts[unit], "rows": weights[unit, period]})
-    cells = cells[(cells["cohort"] < len(design.periods)) & (cells["event"] >= window[0])]
-    counted = cells.groupby(["cohort", "event"], as_index=False).agg(units=("rows", "size"), rows=("rows", "sum"))
-    counted["cohort"] = np.asarray(design.periods)[counted["cohort"].to_numpy(dtype=int)]
-    return pooled_events(counted, window, None)
