@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from syneff.errors import SpecError
-from syneff.report.multiverse import AXES, curve, multiverse, specifications
+from syneff.report.multiverse import curve, multiverse, specifications
 from syneff.report.tidy import collect
 from tests.report import results
+
+AXES = ("measure", "creff.returns", "transform", "sample", "outcome", "controls")
 
 
 def cell(count=8, controls=("a", "none")):

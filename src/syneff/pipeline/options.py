@@ -29,14 +29,15 @@ def option_choices(options: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     options
-        Values by label, or a list of values that are their own labels, for each option by name.
+        Values by label, or a list of values that are their own labels, for each option by name; None leaves it out.
 
     Raises
     ------
     SpecError
         If the choices of an option are neither.
     """
-    return {str(name): _by_label(str(name), choices) for name, choices in options.items()}
+    given = {str(name): choices for name, choices in options.items() if choices is not None}
+    return {name: _by_label(name, choices) for name, choices in given.items()}
 
 
 def check_options(measures: Mapping[str, Measure], options: Choices, taken: tuple[str, ...]) -> None:
