@@ -171,3 +171,14 @@ def test_mistakes_are_told():
         Multiverse(SPEC, controls={})
     with pytest.raises(SpecError, match="none of 4 specifications"):
         Multiverse(replace(SPEC, outcome="flat")).estimate(staggered(3).assign({"flat": np.ones((30, 8))}))
+
+
+def test_text_where_a_list_belongs_is_told():
+    with pytest.raises(
+        SpecError, match=r"controls\['one'\] is 'a', where a list of names belongs.* controls={one: \[a\]}"
+    ):
+        Multiverse(SPEC, controls={"one": "a"})
+    with pytest.raises(SpecError, match=r"effects\['one'\] is 'unit', where a list of names belongs"):
+        Multiverse(SPEC, effects={"one": "unit"})
+    with pytest.raises(SpecError, match=r"controls\['7'\] is None"):
+        Multiverse(SPEC, controls={7: None})

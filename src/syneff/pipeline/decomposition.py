@@ -41,7 +41,7 @@ def shapley_shares(frame: pd.DataFrame, axes: Sequence[str], values: str) -> dic
     known = frame[np.isfinite(frame[values])]
     varying = [axis for axis in axes if known[axis].nunique() > 1]
     shares = dict.fromkeys(axes, 0.0)
-    explained = _explained(known, varying, values)
+    explained = _explained(known, varying, values) if varying else {frozenset(): 0.0}
     total = explained[frozenset(varying)]
     if not total > 0:
         return dict.fromkeys(axes, float("nan"))

@@ -69,21 +69,12 @@ def check_steps(axis: str, choices: Mapping[Any, object]) -> None:
                 )
 
 
-def check_lists(axis: str, choices: object, example: str) -> None:
-    """Raise unless the choices are lists of names by label."""
-    if not isinstance(choices, Mapping):
-        raise SpecError(
-            f"Multiverse: {axis} is {choices!r}, where lists by label belong. Write e.g. {axis}={{one: [{example}]}}."
-        )
+def check_lists(axis: str, choices: Mapping[Any, object]) -> None:
+    """Raise unless every choice is a list of names."""
     for label, names in choices.items():
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            mended = names if isinstance(names, str) else "..."
             raise SpecError(
-                f"Multiverse: {axis}[{str(label)!r}] is {names!r}, where a list of names belongs. Write a list, e.g. "
-                f"{axis}={{{label}: [{names if isinstance(names, str) else example}]}}; [] is none."
+                f"Multiverse: {axis}[{str(label)!r}] is {names!r}, where a list of names belongs. Write e.g. "
+                f"{axis}={{{label}: [{mended}]}}; [] is none."
             )
-
-
-def check_names(axis: str, names: object) -> None:
-    """Raise unless the choices are a list of names."""
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise SpecError(f"Multiverse: {axis} is {names!r}, where a list of names belongs, e.g. {axis}=[{names}].")

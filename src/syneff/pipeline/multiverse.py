@@ -45,7 +45,6 @@ from syneff.pipeline.grid import (
     SPEC_AXES,
     Labels,
     check_lists,
-    check_names,
     check_steps,
     panels,
     subsets,
@@ -115,10 +114,8 @@ class Multiverse:
         one_of("Multiverse assign", self.assign, ASSIGN)
         for axis in ("measures", "transforms", "samples"):
             check_steps(axis, getattr(self, axis))
-        for axis in ("outcomes", "treatments", "clusters"):
-            check_names(axis, getattr(self, axis))
-        check_lists("controls", self.controls or {}, self.spec.treatment)
-        check_lists("effects", self.effects, "unit, period")
+        check_lists("controls", self.controls or {})
+        check_lists("effects", self.effects)
         for label, make in self.estimators.items():
             check_estimator(str(label), make)
         if self.draws < 0:
