@@ -65,6 +65,21 @@ def test_each_specification_is_the_estimator_run_alone(found):
             assert row["standardised"] == pytest.approx(expected["estimate"] / spread, rel=1e-9)
 
 
+def test_what_an_estimator_makes_of_a_panel_is_made_once_a_sample():
+    made = []
+
+    def ring(panel):
+        made.append(panel.sample.sum())
+        return RING
+
+    samples = {"all": None, "late": partial(where, condition="period >= 2001")}
+    grid = {"controls": {"a": ("a",), "b": ("b",)}, "clusters": ("unit", "region"), "samples": samples}
+    make = partial(SpatialDurbin, weights=ring)
+    frame = Multiverse(SPEC, estimators={"durbin": make}, **grid).estimate(PANEL).details["specifications"]
+    assert np.isfinite(frame["std_error"]).all()
+    assert made == [240, 210]
+
+
 def test_an_option_may_name_a_regressor():
     make = partial(SpatialDurbin, weights=RING, model="slx", durbin=("a",))
     options = {"controls": {"both": ("a", "b"), "b": ("b",)}}

@@ -8,8 +8,9 @@ its absence, so each of its specifications has a design of its own. Names are pa
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -111,6 +112,30 @@ class Refused:
     labels: Labels
     controls: tuple[str, ...]
     message: str
+
+
+@dataclass(frozen=True)
+class _Once:
+    """A function of a panel, e.g. to weights, whose results are kept by the sample: of one panel they do not change."""
+
+    make: Callable[..., Any]
+    made: dict[bytes, Any] = field(default_factory=dict, compare=False)
+
+    def __call__(self, *given: Any, **options: Any) -> Any:
+        if options or len(given) != 1 or not isinstance(given[0], Panel):
+            return self.make(*given, **options)
+        key = given[0].weights.tobytes()
+        if key not in self.made:
+            self.made[key] = self.make(given[0])
+        return self.made[key]
+
+
+def of_one_panel(make: MakeEstimator) -> MakeEstimator:
+    """Return what makes the same estimators, but for one panel, so that what they make of it, as weights, is made once."""
+    if not isinstance(make, partial):
+        return make
+    kept = {name: _Once(each) if callable(each) else each for name, each in make.keywords.items()}
+    return partial(make.func, *make.args, **kept)
 
 
 def spread(design: Design) -> float:

@@ -36,7 +36,7 @@ from syneff.models.base import Estimate, Spec, Status, Test
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.assignment import ASSIGN
 from syneff.panel.panel import Panel
-from syneff.pipeline.blocks import NUMBERS, Block, Refused, Single, blocks, check_estimator, spread
+from syneff.pipeline.blocks import NUMBERS, Block, Refused, Single, blocks, check_estimator, of_one_panel, spread
 from syneff.pipeline.chance import LEVEL, Chances, joint_tests, statistics
 from syneff.pipeline.decomposition import shapley_shares
 from syneff.pipeline.grid import (
@@ -202,7 +202,8 @@ class Multiverse:
         every = tuple(dict.fromkeys(name for chosen in controls.values() for name in chosen))
         for labels, panel in measured:
             for words, made in _changed(panel, [axes[axis] for axis in PANEL_AXES]):
-                for own in product(*(axes[axis].items() for axis in SPEC_AXES)):
+                estimators = {label: of_one_panel(make) for label, make in axes["estimator"].items()}
+                for own in product(*({**axes, "estimator": estimators}[axis].items() for axis in SPEC_AXES)):
                     chosen = dict(zip(SPEC_AXES, own, strict=True))
                     said = {**labels, **dict(zip(PANEL_AXES, words, strict=True))}
                     said |= {axis: label for axis, (label, _) in chosen.items()}
