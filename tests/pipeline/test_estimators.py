@@ -176,8 +176,8 @@ def test_a_matched_sample_is_a_sample():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        ("fixed_effects", "is 'fixed_effects', which makes no estimator. Write e.g. {_target_"),
-        (FixedEffects(SPEC), "which makes no estimator"),
+        ("fixed_effects", "is 'fixed_effects', which makes no estimator of others. Write e.g. {_target_"),
+        (FixedEffects(SPEC), "is a FixedEffects of one specification, which makes no estimator of others"),
         (SpatialDurbin, "missing a required argument: 'weights'"),
         (partial(FixedEffects, spec=SPEC), "Leave spec out"),
     ],

@@ -7,7 +7,10 @@ import pytest
 
 from syneff.errors import DataError, SpecError
 from syneff.measure.coupling import coupling
+from syneff.measure.efficiency import super_sbm
+from syneff.models.fixed_effects import FixedEffects
 from syneff.models.spec import Spec
+from syneff.panel.synthetic import synthetic
 from syneff.pipeline import Multiverse
 from tests.panels import staggered
 
@@ -154,6 +157,23 @@ def test_an_option_without_choices_is_left_out():
 def test_mistakes_are_told(options, message):
     with pytest.raises(SpecError, match=message):
         Multiverse(SPEC, measures={"mine": Steps().measures()}, options=options)
+
+
+@pytest.mark.slow
+def test_technologies_are_those_of_the_step_alone():
+    panel = synthetic(units=20)
+    step = partial(super_sbm, name="creff", inputs=["labour", "capital", "energy"], good=["gdp"], bad=["co2"])
+    options = {
+        "returns": ["crs", "vrs"],
+        "inputs": {"three": ["labour", "capital", "energy"], "two": ["labour", "energy"]},
+    }
+    spec = Spec("creff", controls=("pop",))
+    grid = Multiverse(spec, measures={"sbm": {"creff": step}}, options=options, controls={"pop": ("pop",)})
+    for row in grid.estimate(panel).details["specifications"].to_dict("records"):
+        measured = step(panel, returns=row["returns"], inputs=options["inputs"][row["inputs"]])
+        expected = FixedEffects(spec).estimate(measured).frame().set_index("term").loc["treat"]
+        assert row["estimate"] == pytest.approx(expected["estimate"], rel=1e-9)
+        assert row["std_error"] == pytest.approx(expected["std_error"], rel=1e-9)
 
 
 def test_options_need_steps():

@@ -134,7 +134,10 @@ def of_one_panel(make: MakeEstimator) -> MakeEstimator:
     """Return what makes the same estimators, but for one panel, so that what they make of it, as weights, is made once."""
     if not isinstance(make, partial):
         return make
-    kept = {name: _Once(each) if callable(each) else each for name, each in make.keywords.items()}
+    kept = {
+        name: _Once(each) if callable(each) and not isinstance(each, type) else each
+        for name, each in make.keywords.items()
+    }
     return partial(make.func, *make.args, **kept)
 
 
@@ -166,8 +169,10 @@ def check_estimator(label: str, make: object) -> None:
     """Raise unless a choice makes an estimator of a specification."""
     example = "{_target_: syneff.models.fixed_effects.FixedEffects, _partial_: true}"
     if not callable(make):
+        given = f"a {type(make).__name__} of one specification" if isinstance(make, Estimator) else repr(make)
         raise SpecError(
-            f"Multiverse: estimators[{label!r}] is {make!r}, which makes no estimator. Write e.g. {example}, without its spec."
+            f"Multiverse: estimators[{label!r}] is {given}, which makes no estimator of others. Write e.g. {example}, without "
+            "its spec."
         )
     try:
         inspect.signature(make).bind(None)
