@@ -125,7 +125,7 @@ def _measured() -> Table:
                     capture_output=True,
                 )
                 seconds.append(timed(run)[0])
-            tidy = store.read(Path(place) / "warm").tidy
+            tidy = store.read(next((Path(place) / "warm").iterdir())).tidy
             count = tidy.loc[tidy["term"] == "specifications", "estimate"].iloc[0]
         table.add_row(f"{count:,.0f}", str(draws), *(f"{each:.1f}" for each in seconds))
     return table
