@@ -14,8 +14,8 @@ from syneff.models.spec import Spec
 from syneff.panel.samples import where
 from syneff.panel.steps import log, winsorise
 from syneff.pipeline import Multiverse
+from syneff.pipeline.blocks import blocks, spread
 from syneff.pipeline.chance import Chances, joint_tests, statistics
-from syneff.pipeline.grid import blocks
 from syneff.runtime import key_for
 from tests.panels import staggered
 
@@ -39,10 +39,20 @@ def found():
 
 def test_the_grid_is_the_product_of_its_choices_and_the_first_is_the_default(found):
     frame = rows(found)
-    axes = ["measure", "transform", "sample", "outcome", "treatment", "effects", "cluster", "controls"]
+    axes = ["measure", "transform", "sample", "outcome", "treatment", "estimator", "effects", "cluster", "controls"]
     assert len(frame) == 2 * 2 * 2 * 2 * 4 == len(frame.drop_duplicates(axes))
     (default,) = frame[frame["default"]].to_dict("records")
-    assert [default[axis] for axis in axes] == ["as it is", "none", "all", "y", "treat", "both", "unit", "a b"]
+    assert [default[axis] for axis in axes] == [
+        "as it is",
+        "none",
+        "all",
+        "y",
+        "treat",
+        "fixed effects",
+        "both",
+        "unit",
+        "a b",
+    ]
 
 
 def test_each_specification_is_the_regression_that_its_labels_name(found):
@@ -101,13 +111,12 @@ def test_a_joint_draw_is_the_regression_on_the_assigned_treatment_also_with_gaps
     assigned = np.asarray(chances.paths)[np.asarray(chances.assigned["treat"])]
     for effects in (("unit", "period"), ("period",)):
         spec = replace(SPEC, effects=effects, cluster="region")
-        labels = ("", "", "", "y", "treat", "", "")
-        (block,) = blocks(panel, spec, {"b": ("b",), "a b": ("a", "b")}, labels)
+        (block,) = blocks(panel, spec, {"b": ("b",), "a b": ("a", "b")}, {"treatment": "treat"})
         found = chances.fit(block)
         for at, controls in enumerate((("b",), ("a", "b"))):
             model = FixedEffects(replace(spec, controls=controls))
             fits = [model.estimate(panel.assign({"treat": path})) for path in assigned]
-            expected = [[fit.coef[0] / block.spread, fit.coef[0] / fit.std_error[0]] for fit in fits]
+            expected = [[fit.coef[0] / spread(block.design), fit.coef[0] / fit.std_error[0]] for fit in fits]
             np.testing.assert_allclose(found[:, :, at].T, expected, rtol=1e-9)
 
 
@@ -162,3 +171,14 @@ def test_mistakes_are_told():
         Multiverse(SPEC, controls={})
     with pytest.raises(SpecError, match="none of 4 specifications"):
         Multiverse(replace(SPEC, outcome="flat")).estimate(staggered(3).assign({"flat": np.ones((30, 8))}))
+
+
+def test_text_where_a_list_belongs_is_told():
+    with pytest.raises(
+        SpecError, match=r"controls\['one'\] is 'a', where a list of names belongs.* controls={one: \[a\]}"
+    ):
+        Multiverse(SPEC, controls={"one": "a"})
+    with pytest.raises(SpecError, match=r"effects\['one'\] is 'unit', where a list of names belongs"):
+        Multiverse(SPEC, effects={"one": "unit"})
+    with pytest.raises(SpecError, match=r"controls\['7'\] is None"):
+        Multiverse(SPEC, controls={7: None})

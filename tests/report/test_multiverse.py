@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from syneff.errors import SpecError
-from syneff.report.multiverse import AXES, curve, multiverse, specifications
+from syneff.report.multiverse import axes, curve, multiverse, specifications
 from syneff.report.tidy import collect
 from tests.report import results
+
+AXES = ("measure", "creff.returns", "transform", "sample", "outcome", "controls")
 
 
 def cell(count=8, controls=("a", "none")):
@@ -45,6 +47,22 @@ def test_many_sets_of_controls_are_told_by_their_number():
     words = ["none", *(" ".join("abcdefghijklm"[:size]) for size in range(1, 14))]
     rows = specifications([cell(28, tuple(words))])
     assert {"0 controls", "1 control", "13 controls"} <= set(rows["controls"])
+
+
+def test_an_option_is_an_axis_of_the_table_and_the_figure_and_cells_may_have_different_ones():
+    one, two = cell(), cell()
+    frame = two.details["specifications"]
+    frame.insert(1, "returns", np.where(frame.index < 4, "crs", "vrs"))
+    del frame["creff.returns"]
+    rows = specifications([one, two])
+    assert list(rows.columns[:3]) == ["measure", "creff.returns", "transform"]
+    assert axes(rows)["creff.returns"] == "Creff: returns"
+    assert list(rows["returns"].unique()) == ["-", "crs", "vrs"]
+    assert list(rows["creff.returns"].unique()) == ["one", "-"]
+    found = lines(multiverse([one, two], title="T", paper=pd.DataFrame()))
+    assert [found[f"returns={each}"][0] for each in ("-", "crs", "vrs")] == ["8", "4", "4"]
+    labels = [each.get_text() for each in curve([one, two]).axes[1].get_yticklabels()]
+    assert {"Returns: crs", "Creff: returns: one"} <= set(labels)
 
 
 def test_labels_of_the_users_own_are_no_lists_of_controls():

@@ -5,7 +5,6 @@ what chance would give. The arrays of a block are those of its fits: only the tr
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -14,15 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from syneff.models.base import Design, Spec, Test
+from syneff.errors import SpecError
+from syneff.models.base import Spec, Test
 from syneff.models.design import treatment_path
-from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.assignment import adoption_paths, assign, assignment, sample_cohorts
 from syneff.models.resampling.intervals import monte_carlo_error
 from syneff.panel.panel import Panel
-from syneff.pipeline.grid import AXES, Block
+from syneff.pipeline.blocks import Block, Refused, Single, spread
 from syneff.runtime import draw_keys
-from syneff.typing import Array, Float, Int, Key
+from syneff.typing import Array, Float, Key
 
 LEVEL = 0.05  # of significance
 STATISTICS = ("joint_median", "joint_share", "joint_t")
@@ -41,25 +40,17 @@ class Chances:
             source = assignment(cohorts, panel.weights, strata, rule)
             self.assigned[spec.treatment] = jax.vmap(partial(assign, source=source, rule=rule))(keys)
 
-    def fit(self, block: Block) -> Float[np.ndarray, "2 draw subset"]:
-        """Return effect in standard deviations, and t, of every draw and subset."""
-        treatment = block.labels[AXES.index("treatment")]
-        coef, statistic = _placebo(
-            block.model, block.design, jnp.asarray(block.masks), self.paths, self.assigned[treatment]
-        )
-        return np.stack([np.asarray(coef).T / block.spread, np.asarray(statistic).T])
-
-
-@partial(jax.jit, static_argnums=0)
-def _placebo(
-    model: FixedEffects, design: Design, masks: Array, paths: Array, assigned: Int[Array, "draw unit"]
-) -> tuple[Array, Array]:
-    def one(mask: Array) -> tuple[Array, Array]:
-        fits = model.fit_paths(replace(design, regressors=design.regressors * mask[None, None, :]), paths, assigned)
-        return fits.coef[:, 0], fits.coef[:, 0] / fits.std_error[:, 0]
-
-    found: tuple[Array, Array] = jax.lax.map(one, masks)
-    return found
+    def fit(self, block: Block | Single | Refused) -> Float[np.ndarray, "2 draw subset"]:
+        """Return effect in standard deviations, and t, of every draw and specification; NaN where there are none."""
+        assigned = self.assigned[block.labels["treatment"]]
+        nothing = np.full((2, assigned.shape[0], len(block.controls)), np.nan)
+        if isinstance(block, Refused):
+            return nothing
+        try:
+            coef, ratio = block.draw(self.paths, assigned)
+        except SpecError:  # an estimator that fits, but whose treatment cannot be drawn anew
+            return nothing
+        return np.stack([coef.T / spread(block.design), ratio.T])
 
 
 def statistics(effects: np.ndarray, ratios: np.ndarray, dof: np.ndarray) -> np.ndarray:

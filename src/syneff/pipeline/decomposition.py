@@ -41,7 +41,7 @@ def shapley_shares(frame: pd.DataFrame, axes: Sequence[str], values: str) -> dic
     known = frame[np.isfinite(frame[values])]
     varying = [axis for axis in axes if known[axis].nunique() > 1]
     shares = dict.fromkeys(axes, 0.0)
-    explained = {subset: _explained(known, subset, values) for subset in _subsets(varying)}
+    explained = _explained(known, varying, values) if varying else {frozenset(): 0.0}
     total = explained[frozenset(varying)]
     if not total > 0:
         return dict.fromkeys(axes, float("nan"))
@@ -58,9 +58,26 @@ def _subsets(axes: Sequence[str]) -> list[frozenset[str]]:
     return [frozenset(chosen) for size in range(len(axes) + 1) for chosen in combinations(axes, size)]
 
 
-def _explained(frame: pd.DataFrame, subset: frozenset[str], values: str) -> float:
-    """Return the variance of the mean given the choices on some axes."""
-    if not subset:
-        return 0.0
-    means = frame.groupby(sorted(subset), sort=False)[values].transform("mean")
-    return float(means.var(ddof=0))
+def _explained(frame: pd.DataFrame, axes: Sequence[str], values: str) -> dict[frozenset[str], float]:
+    """Return the variance of the mean given the choices on every subset of the axes.
+
+    Sums and counts stand on a grid of the axes, a cell a combination of choices; an axis that is not given is summed over. The
+    grid has hardly more cells than there are specifications, and frames would be grouped once a subset.
+    """
+    codes = [pd.factorize(frame[axis])[0] for axis in axes]
+    shape = tuple(int(each.max()) + 1 for each in codes)
+    cell = np.ravel_multi_index(codes, shape)
+    centred = (frame[values] - frame[values].mean()).to_numpy(dtype=float)
+    sums, counts = (np.bincount(cell, each, np.prod(shape)).reshape(shape) for each in (centred, None))
+    found: dict[frozenset[str], float] = {}
+
+    def visit(sums: np.ndarray, counts: np.ndarray, given: tuple[str, ...], rest: Sequence[str]) -> None:
+        if not rest:
+            found[frozenset(given)] = float((sums**2 / np.maximum(counts, 1)).sum() / counts.sum())
+            return
+        visit(sums, counts, (*given, rest[0]), rest[1:])
+        without = [np.asarray(each.sum(axis=len(given))) for each in (sums, counts)]
+        visit(without[0], without[1], given, rest[1:])
+
+    visit(sums, counts, (), axes)
+    return found | {frozenset(): 0.0}

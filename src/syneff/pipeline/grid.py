@@ -1,62 +1,26 @@
-"""The grid of a multiverse: its choices, and the designs that they make.
-
-Controls differ inside a *block*: same panel, outcome, treatment, effects and clusters, so one design with all controls serves
-every subset of them by a mask of columns, and one compiled call fits the block. Subsets that leave out a control with gaps may
-use more rows, and are a block of their own.
-"""
+"""The grid of a multiverse: its axes, and the panels that its choices make."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, combinations, product
+from typing import Any, TypeVar
 
-import jax.numpy as jnp
-import numpy as np
-
-from syneff.errors import DataError
-from syneff.models.base import Design, Spec
-from syneff.models.fixed_effects import FixedEffects
+from syneff.errors import DataError, SpecError
 from syneff.panel.panel import Panel
 from syneff.pipeline.measurement import Step
-from syneff.typing import Float
 
-PANEL_AXES = ("measure", "transform", "sample")
-SPEC_AXES = ("outcome", "treatment", "effects", "cluster")
-AXES = (*PANEL_AXES, *SPEC_AXES, "controls")
-"""What may be chosen, in the order of the labels."""
+T = TypeVar("T")
 
-Labels = tuple[str, ...]
+PANEL_AXES = ("transform", "sample")
+SPEC_AXES = ("outcome", "treatment", "estimator", "effects", "cluster")
+AXES = ("measure", *PANEL_AXES, *SPEC_AXES, "controls")
+"""What may be chosen, in the order of the labels; options of the measurement come after the measure."""
+
+Labels = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Block:
-    """Specifications of one design.
-
-    Attributes
-    ----------
-    labels
-        The choice on each axis but the controls.
-    model
-        With all controls.
-    design
-        Its arrays, with a column for every control.
-    masks
-        ``[subset k]``: 1 for the regressors that each specification has, the treatment always, else 0.
-    controls
-        The label of each subset.
-    """
-
-    labels: Labels
-    model: FixedEffects
-    design: Design
-    masks: Float[np.ndarray, "subset k"]
-    controls: Labels
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation of the outcome."""
-        weights, outcome = np.asarray(self.design.weights), np.asarray(self.design.outcome)
-        mean = np.average(outcome, weights=weights)
-        return float(np.sqrt(np.average((outcome - mean) ** 2, weights=weights)))
+def worded(choices: Mapping[Any, T]) -> dict[str, T]:
+    """Return choices with labels that are text: a year, say, is a number in yaml."""
+    return {str(label): choice for label, choice in choices.items()}
 
 
 def subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -67,7 +31,7 @@ def subsets(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def panels(
     panel: Panel, choices: Sequence[Mapping[str, Step | Mapping[str, Step | None] | None]]
-) -> Iterator[tuple[Labels, Panel | str]]:
+) -> Iterator[tuple[tuple[str, ...], Panel | str]]:
     """Yield every panel of the grid with its labels, or why it cannot be made; each prefix of steps is applied once.
 
     Parameters
@@ -94,49 +58,23 @@ def panels(
             yield (label,), made
 
 
-def blocks(
-    panel: Panel, spec: Spec, controls: Mapping[str, tuple[str, ...]], labels: Labels
-) -> Iterator[Block | tuple[Labels, Labels, str]]:
-    """Yield the blocks of one specification and all subsets of its controls; labels, controls and why where there is none.
-
-    Parameters
-    ----------
-    panel
-        The data.
-    spec
-        With all controls.
-    controls
-        Subsets by label.
-    labels
-        The choice on each axis but the controls.
-    """
-    gaps = {name for name in spec.controls if np.isnan(panel.column(name)[panel.sample]).any()}
-    groups: dict[frozenset[str], list[str]] = {}
-    for label, chosen in controls.items():
-        groups.setdefault(frozenset(gaps & set(chosen)), []).append(label)
-    for own in groups.values():
-        used = tuple(name for name in spec.controls if any(name in controls[label] for label in own))
-        model = FixedEffects(replace(spec, controls=used))
-        try:
-            design = model.design(panel)
-        except DataError as error:
-            yield labels, tuple(own), str(error)
-            continue
-        regressors = (spec.treatment, *spec.controls)
-        masks = np.array(
-            [[name == spec.treatment or name in controls[label] for name in regressors] for label in own], float
-        )
-        yield Block(labels, *_anonymous(spec, design, regressors), masks, tuple(own))
+def check_steps(axis: str, choices: Mapping[Any, object]) -> None:
+    """Raise unless every choice is steps."""
+    for label, choice in choices.items():
+        for step in choice.values() if isinstance(choice, Mapping) else (choice,):
+            if step is not None and not callable(step):
+                raise SpecError(
+                    f"Multiverse: {axis}[{str(label)!r}] is {step!r}, which is no step. Write null, or e.g. "
+                    "{_target_: syneff.panel.steps.where, _partial_: true, condition: period >= 2010}."
+                )
 
 
-def _anonymous(spec: Spec, design: Design, names: tuple[str, ...]) -> tuple[FixedEffects, Design]:
-    """Return model and design with a column for every name, 0 where there is none, under names that all blocks have.
-
-    Names are part of what is compiled: with their own, every outcome would be compiled anew.
-    """
-    empty = jnp.zeros_like(design.outcome)
-    columns = [design.regressors[:, :, design.names.index(name)] if name in design.names else empty for name in names]
-    treatment, *controls = (f"x{at}" for at in range(len(names)))
-    alike = replace(spec, outcome="y", treatment=treatment, controls=tuple(controls))
-    widened = replace(design, regressors=jnp.stack(columns, axis=2), names=(treatment, *controls))
-    return FixedEffects(alike), widened
+def check_lists(axis: str, choices: Mapping[Any, object]) -> None:
+    """Raise unless every choice is a list of names."""
+    for label, names in choices.items():
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            mended = names if isinstance(names, str) else "..."
+            raise SpecError(
+                f"Multiverse: {axis}[{str(label)!r}] is {names!r}, where a list of names belongs. Write e.g. "
+                f"{axis}={{{label}: [{mended}]}}; [] is none."
+            )

@@ -22,31 +22,40 @@ https://doi.org/10.1177/1745691616658637
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from rich.progress import track
 from scipy import special
 
-from syneff.errors import SpecError, one_of
-from syneff.models.base import Design, Estimate, Spec, Status
+from syneff.errors import SpecError, SyneffError, one_of
+from syneff.models.base import Estimate, Spec, Status, Test
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.resampling.assignment import ASSIGN
 from syneff.panel.panel import Panel
+from syneff.pipeline.blocks import NUMBERS, Block, Refused, Single, blocks, check_estimator, of_one_panel, spread
 from syneff.pipeline.chance import LEVEL, Chances, joint_tests, statistics
 from syneff.pipeline.decomposition import shapley_shares
-from syneff.pipeline.grid import AXES, PANEL_AXES, SPEC_AXES, Block, Labels, blocks, panels, subsets
+from syneff.pipeline.grid import (
+    AXES,
+    PANEL_AXES,
+    SPEC_AXES,
+    Labels,
+    check_lists,
+    check_steps,
+    panels,
+    subsets,
+    worded,
+)
+from syneff.pipeline.options import check_options, first_labels, measured_panels, option_choices
 from syneff.runtime import key_for, require_float64
-from syneff.typing import Array, Float
 
-AT_A_TIME = 16  # subsets of controls: what the cache holds
 REASONS = 3  # of failures that a message tells
-T = TypeVar("T")
+COLUMNS = ("estimate", "std_error", "dof", "nobs", "sd", "message")
+IMPLIED = ("statistic", "p_value", "conf_low", "conf_high", "standardised", "default", "cell")
 Choices = Mapping[Any, Any]  # what yaml gives: a step, steps by name, or None by label; checked
 
 
@@ -63,12 +72,18 @@ class Multiverse:
         What all specifications share, and the default of every choice.
     measures
         How the outcome is measured: steps by name for each label, or None for as it is.
+    options
+        Options of the measures: for each by name, values by label, or a list of values. Each is an axis of its own, crossed
+        with the measures: ``returns`` is set in every step that takes it, ``creff.returns`` in the step *creff* alone.
     transforms
         A step each, after the measurement, e.g. winsorising; or None.
     samples
         A step each, which chooses rows; or None for all.
     outcomes, treatments
         Names of columns.
+    estimators
+        By label, what makes an estimator of a specification: fixed effects if left out. The effect is the term that has the
+        treatment's name or, of a model with spillovers, its direct effect.
     controls
         Lists of controls by label; None for all subsets of those of the spec.
     effects
@@ -83,12 +98,14 @@ class Multiverse:
 
     spec: Spec
     measures: Choices = field(default_factory=dict)
+    options: Choices = field(default_factory=dict)
     transforms: Choices = field(default_factory=dict)
     samples: Choices = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     treatments: tuple[str, ...] = ()
-    controls: Mapping[Any, Sequence[str]] | None = None
-    effects: Mapping[Any, Sequence[str]] = field(default_factory=dict)
+    estimators: Choices = field(default_factory=dict)
+    controls: Choices | None = None
+    effects: Choices = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
     draws: int = 0
     assign: str = "cohorts"
@@ -96,9 +113,14 @@ class Multiverse:
     def __post_init__(self) -> None:
         one_of("Multiverse assign", self.assign, ASSIGN)
         for axis in ("measures", "transforms", "samples"):
-            _check_steps(axis, getattr(self, axis))
+            check_steps(axis, getattr(self, axis))
+        check_lists("controls", self.controls or {})
+        check_lists("effects", self.effects)
+        for label, make in self.estimators.items():
+            check_estimator(str(label), make)
         if self.draws < 0:
             raise SpecError(f"Multiverse: draws={self.draws} must be 0 (no joint test) or more, e.g. draws=199.")
+        check_options(worded(self.measures), option_choices(self.options), (*AXES, *COLUMNS, *IMPLIED))
         for axis, count in self.sizes.items():
             if not count:
                 raise SpecError(
@@ -110,20 +132,21 @@ class Multiverse:
         """How many choices each axis has."""
         return {axis: len(choices) for axis, choices in self._axes().items()}
 
-    def _axes(self) -> dict[str, Mapping[str, object]]:
+    def _axes(self) -> dict[str, Mapping[str, Any]]:
         spec = self.spec
-        effects = {name: tuple(each) for name, each in _worded(self.effects).items()}
-        given = {name: tuple(each) for name, each in _worded(self.controls or {}).items()}
-        controls = subsets(spec.controls) if self.controls is None else given
+        effects = {name: tuple(each) for name, each in worded(self.effects).items()}
+        given = {name: tuple(each) for name, each in worded(self.controls or {}).items()}
         return {
-            "measure": _worded(self.measures) or {"as it is": None},
-            "transform": _worded(self.transforms) or {"none": None},
-            "sample": _worded(self.samples) or {"all": None},
+            "measure": worded(self.measures) or {"as it is": None},
+            **option_choices(self.options),
+            "transform": worded(self.transforms) or {"none": None},
+            "sample": worded(self.samples) or {"all": None},
             "outcome": {name: name for name in self.outcomes or (spec.outcome,)},
             "treatment": {name: name for name in self.treatments or (spec.treatment,)},
+            "estimator": worded(self.estimators) or {"fixed effects": FixedEffects},
             "effects": effects or {" ".join(spec.effects) or "none": spec.effects},
             "cluster": {name: name for name in self.clusters} or {str(spec.cluster): spec.cluster},
-            "controls": controls,
+            "controls": subsets(spec.controls) if self.controls is None else given,
         }
 
     def estimate(self, panel: Panel, *, seed: int = 0, name: str = "") -> Estimate:
@@ -154,15 +177,11 @@ class Multiverse:
         parts: list[pd.DataFrame] = []
         drawn: list[np.ndarray] = []
         chances = self._chances(panel, seed=seed, name=name)
-        for block in track(self._blocks(panel), "specifications", total=self._calls(), transient=True):
-            if isinstance(block, Block):
-                parts.append(_rows(block, _fit(block.model, block.design, jnp.asarray(block.masks))))
-                drawn += [] if chances is None else [chances.fit(block)]
-            else:
-                labels, controls, message = block
-                shared = dict(zip(AXES, labels, strict=False))
-                parts.append(pd.DataFrame({**shared, "controls": controls, "message": message}))
-                drawn += [] if chances is None else [np.full((2, self.draws, len(controls)), np.nan)]
+        measured = measured_panels(panel, self._axes()["measure"], option_choices(self.options))
+        each = np.prod([count for axis, count in self.sizes.items() if axis in (*PANEL_AXES, *SPEC_AXES)])
+        for block in track(self._blocks(measured), "specifications", total=len(measured) * int(each), transient=True):
+            parts.append(_rows(block))
+            drawn += [] if chances is None else [chances.fit(block)]
         specifications = self._told(pd.concat(parts, ignore_index=True))
         if not np.isfinite(specifications["statistic"]).any():
             raise SpecError(
@@ -176,37 +195,41 @@ class Multiverse:
         specs = [replace(self.spec, treatment=each, controls=()) for each in self.treatments or (self.spec.treatment,)]
         return Chances(panel, specs, key_for(seed, name), draws=self.draws, rule=self.assign)
 
-    def _calls(self) -> int:
-        return int(np.prod([count for axis, count in self.sizes.items() if axis != "controls"]))
-
-    def _blocks(self, panel: Panel) -> Iterator[Block | tuple[Labels, Labels, str]]:
-        """Yield the blocks of the grid, or labels, controls and a message where there is none."""
+    def _blocks(self, measured: Sequence[tuple[Labels, Panel | SyneffError]]) -> Iterator[Block | Single | Refused]:
+        """Yield the blocks of the grid."""
         axes = self._axes()
-        controls: Mapping[str, tuple[str, ...]] = axes["controls"]  # type: ignore[assignment]
+        controls: Mapping[str, tuple[str, ...]] = axes["controls"]
         every = tuple(dict.fromkeys(name for chosen in controls.values() for name in chosen))
-        for labels, made in panels(panel, [axes[axis] for axis in PANEL_AXES]):  # type: ignore[misc]
-            for own in product(*(axes[axis].items() for axis in SPEC_AXES)):
-                words = (*labels, *(label for label, _ in own))
-                if isinstance(made, str):
-                    yield words, tuple(controls), made
-                    continue
-                chosen = dict(zip(SPEC_AXES, (value for _, value in own), strict=True))
-                yield from blocks(made, replace(self.spec, controls=every, **chosen), controls, words)  # type: ignore[arg-type]
+        for labels, panel in measured:
+            for words, made in _changed(panel, [axes[axis] for axis in PANEL_AXES]):
+                estimators = {label: of_one_panel(make) for label, make in axes["estimator"].items()}
+                for own in product(*({**axes, "estimator": estimators}[axis].items() for axis in SPEC_AXES)):
+                    chosen = dict(zip(SPEC_AXES, own, strict=True))
+                    said = {**labels, **dict(zip(PANEL_AXES, words, strict=True))}
+                    said |= {axis: label for axis, (label, _) in chosen.items()}
+                    if isinstance(made, str):
+                        yield Refused(said, tuple(controls), made)
+                        continue
+                    values = {axis: value for axis, (_, value) in chosen.items()}
+                    make = values.pop("estimator")
+                    yield from blocks(made, replace(self.spec, controls=every, **values), controls, said, make)
 
     def _told(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Put the columns in order, add what each row implies, and mark the default."""
-        frame = frame.reindex(columns=[*AXES, "estimate", "std_error", "dof", "nobs", "sd", "message"])
+        axes = self._axes()
+        frame = frame.reindex(columns=[*axes, *COLUMNS])
         frame["message"] = frame["message"].astype(object).where(frame["message"].notna(), "")
         statistic = frame["estimate"] / frame["std_error"]
         half = special.stdtrit(frame["dof"].astype(float), 1.0 - LEVEL / 2.0) * frame["std_error"]
-        first = {axis: next(iter(choices)) for axis, choices in self._axes().items()}
+        first = {axis: next(iter(choices)) for axis, choices in axes.items()}
+        first |= first_labels(axes["measure"], option_choices(self.options))
         return frame.assign(
             statistic=statistic,
             p_value=2.0 * special.stdtr(frame["dof"].astype(float), -statistic.abs()),
             conf_low=frame["estimate"] - half,
             conf_high=frame["estimate"] + half,
             standardised=frame["estimate"] / frame["sd"],
-            default=(frame[list(AXES)] == pd.Series(first)).all(axis=1),
+            default=(frame[list(axes)] == pd.Series(first)).all(axis=1),
         )
 
     def _estimate(self, panel: Panel, frame: pd.DataFrame, drawn: np.ndarray | None) -> Estimate:
@@ -222,15 +245,16 @@ class Multiverse:
             "mean_t": said[2],
             "specifications": float(len(known)),
         }
-        found |= {f"shapley:{axis}": share for axis, share in shapley_shares(known, AXES, "standardised").items()}
+        found |= {
+            f"shapley:{axis}": share for axis, share in shapley_shares(known, list(self.sizes), "standardised").items()
+        }
         chosen = ", ".join(f"{axis} {count}" for axis, count in self.sizes.items() if count > 1)
         failed = frame[~np.isfinite(frame["statistic"])]
         lost = [f"{len(failed)} specifications have no estimate: {_reasons(failed)}"] if len(failed) else []
+        tests: tuple[Test, ...] = ()
         if drawn is not None:
-            empty = int((~np.isfinite(drawn[1][:, known.index]).any(axis=1)).sum())
-            lost += [f"{empty} of {drawn.shape[1]} placebo draws left out: no specification has an estimate"] * (
-                empty > 0
-            )
+            tests, said_of_draws = _tested(known, drawn)
+            lost += said_of_draws
         return Estimate(
             coef=jnp.asarray(list(found.values())),
             cov=jnp.full((len(found), len(found)), jnp.nan),
@@ -242,30 +266,42 @@ class Multiverse:
             status=jnp.asarray(int(Status.OK)),
             names=tuple(found),
             outcome=self.spec.outcome,
-            tests=() if drawn is None else joint_tests(said, drawn, known),
+            tests=tests,
             notes=(f"{len(frame):,} specifications, all that the configuration declares admissible: {chosen}", *lost),
             details={"specifications": frame},
         )
 
 
-@partial(jax.jit, static_argnums=0)
-def _fit(model: FixedEffects, design: Design, masks: Float[Array, "subset k"]) -> tuple[Array, ...]:
-    """Return coefficient, standard error, degrees of freedom and rows of the treatment in each subset of regressors."""
-    whole = jnp.ones((1, design.weights.shape[0]))
-
-    def one(mask: Array) -> tuple[Array, ...]:
-        fit = model.fit_weights(replace(design, regressors=design.regressors * mask[None, None, :]), whole)
-        return fit.coef[0, 0], fit.std_error[0, 0], fit.term_dof[0, 0], fit.nobs[0]
-
-    found: tuple[Array, ...] = jax.lax.map(one, masks, batch_size=AT_A_TIME)
-    return found
+def _changed(panel: Panel | SyneffError, choices: Sequence[Choices]) -> Iterator[tuple[tuple[str, ...], Panel | str]]:
+    """Yield every panel that transforms and samples make of a measured one, or why there is none."""
+    if isinstance(panel, Panel):
+        yield from panels(panel, choices)
+    else:
+        yield from ((labels, str(panel)) for labels in product(*choices))
 
 
-def _rows(block: Block, fitted: tuple[Array, ...]) -> pd.DataFrame:
-    """Return one row a subset of controls."""
-    numbers = dict(zip(("estimate", "std_error", "dof", "nobs"), map(np.asarray, fitted), strict=True))
-    labels = dict(zip(AXES, block.labels, strict=False))
-    return pd.DataFrame({**labels, "controls": block.controls, **numbers, "sd": block.spread})
+def _rows(block: Block | Single | Refused) -> pd.DataFrame:
+    """Return one row a specification."""
+    shared = {**block.labels, "controls": block.controls}
+    if isinstance(block, Refused):
+        return pd.DataFrame({**shared, "message": block.message})
+    try:
+        numbers = dict(zip(NUMBERS, block.fit(), strict=True))
+    except SpecError as error:
+        return pd.DataFrame({**shared, "message": str(error)})
+    return pd.DataFrame({**shared, **numbers, "sd": spread(block.design)})
+
+
+def _tested(known: pd.DataFrame, drawn: np.ndarray) -> tuple[tuple[Test, ...], list[str]]:
+    """Return the joint tests of the specifications that can be drawn, and what is left out."""
+    finite = np.isfinite(drawn[1][:, known.index])
+    some = finite.any(axis=0)
+    own = known[some] if some.any() else known
+    said = statistics(own["standardised"].to_numpy(), own["statistic"].to_numpy(), own["dof"].to_numpy())
+    empty, bare = int((~finite.any(axis=1)).sum()), len(known) - len(own)
+    lost = [f"{empty} of {drawn.shape[1]} placebo draws left out: no specification has an estimate"] * (empty > 0)
+    lost += [f"{bare:,} specifications left out of the joint tests: no placebo draw has an estimate"] * (bare > 0)
+    return joint_tests(said, drawn, own), lost
 
 
 def _reasons(failed: pd.DataFrame) -> str:
@@ -273,19 +309,3 @@ def _reasons(failed: pd.DataFrame) -> str:
     counts = failed["message"].replace("", "the treatment is collinear, or has no standard error").value_counts()
     said = [f"{message} ({count})" if len(counts) > 1 else str(message) for message, count in counts.items()]
     return "; ".join(said[:REASONS]) + ("; ..." if len(said) > REASONS else "")
-
-
-def _worded(choices: Mapping[Any, T]) -> dict[str, T]:
-    """Return choices with labels that are text: a year, say, is a number in yaml."""
-    return {str(label): choice for label, choice in choices.items()}
-
-
-def _check_steps(axis: str, choices: Mapping[Any, object]) -> None:
-    """Raise unless every choice is steps."""
-    for label, choice in choices.items():
-        for step in choice.values() if isinstance(choice, Mapping) else (choice,):
-            if step is not None and not callable(step):
-                raise SpecError(
-                    f"Multiverse: {axis}[{str(label)!r}] is {step!r}, which is no step. Write null, or e.g. "
-                    "{_target_: syneff.panel.steps.where, _partial_: true, condition: period >= 2010}."
-                )

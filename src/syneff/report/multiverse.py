@@ -14,16 +14,8 @@ from syneff.report.figures import Figure, specification_curve
 from syneff.report.tables import Line, Table, number, source_notes
 from syneff.report.tidy import Cell
 
-AXES = {
-    "measure": "Measurement",
-    "transform": "Transform",
-    "sample": "Sample",
-    "outcome": "Outcome",
-    "treatment": "Treatment",
-    "effects": "Effects",
-    "cluster": "Clusters",
-    "controls": "Controls",
-}
+LABELS = {"measure": "Measurement", "cluster": "Clusters"}  # of axes that are not called by their own name
+NONE = "-"  # the choice on an axis that a specification does not have
 JOINT = {"joint_median": "Median effect (SD)", "joint_share": "Share significant at 5 %", "joint_t": "Mean t"}
 HEADER = ("Specifications", "Median", "5 %", "95 %", "Positive", "Significant", "Share of variance")
 MANY = 12  # choices of an axis up to which each has a line
@@ -52,7 +44,7 @@ def multiverse(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Tab
     known = rows[np.isfinite(rows["statistic"])]
     shares = _shares(cells)
     groups = [(_line("all", "All specifications", known, ""),), _joint(cells)]
-    for axis, label in AXES.items():
+    for axis, label in axes(rows).items():
         choices = list(known[axis].unique())
         if len(choices) > 1:
             share = f"{100 * shares[axis]:.1f} %" if math.isfinite(shares.get(axis, math.nan)) else ""
@@ -75,11 +67,17 @@ def curve(cells: Sequence[Cell]) -> Figure | None:
     ends = {name: shown[name] / shown["sd"] for name in ("conf_low", "conf_high")}
     return specification_curve(
         shown.assign(estimate=shown["standardised"], **ends),
-        options={axis: label for axis, label in AXES.items() if rows[axis].nunique() > 1},
+        options={axis: label for axis, label in axes(rows).items() if rows[axis].nunique() > 1},
         effect="Effect (SD of outcome)",
         total=len(rows) if len(shown) < len(rows) else None,
         synthetic=any(cell.synthetic for cell in cells),
     )
+
+
+def axes(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the label of each axis by its column: those before the estimate; ``creff.returns`` is "Creff: returns"."""
+    names = [str(name) for name in rows.columns[: rows.columns.get_loc("estimate")]]
+    return {name: LABELS.get(name, (name[:1].upper() + name[1:]).replace(".", ": ")) for name in names}
 
 
 def specifications(cells: Sequence[Cell]) -> pd.DataFrame:
@@ -97,6 +95,8 @@ def specifications(cells: Sequence[Cell]) -> pd.DataFrame:
         frame = cell.details["specifications"]
         frames.append(frame.assign(default=frame["default"] & (not frames), cell=cell.name))
     rows = pd.concat(frames, ignore_index=True)
+    chosen = list(dict.fromkeys(name for frame in frames for name in axes(frame)))
+    rows = rows[[*chosen, *(name for name in rows.columns if name not in chosen)]].fillna(dict.fromkeys(chosen, NONE))
     # Labels of the user's own are no lists of names.
     subsets = all(cell.manifest["config"]["estimator"].get("controls") is None for cell in cells)
     if subsets and rows["controls"].nunique() > MANY:
@@ -130,4 +130,4 @@ def _shares(cells: Sequence[Cell]) -> dict[str, float]:
     if len(cells) != 1:
         return {}
     found = cells[0].estimates.set_index("term")["estimate"]
-    return {axis: float(found.get(f"shapley:{axis}", math.nan)) for axis in AXES}
+    return {term.removeprefix("shapley:"): float(found[term]) for term in found.index if term.startswith("shapley:")}
