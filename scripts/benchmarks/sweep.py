@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -34,8 +35,8 @@ LISTED = 10_000
 
 
 def time_sweep() -> list[Table]:
-    """Time the multiverse, the bootstrap of the whole pipeline and the store, on 284 x 17 cells."""
-    return [_cells(), _processes(), _bootstrap(), _store()]
+    """Time the multiverse, bare and measured, the bootstrap of the whole pipeline and the store, on 284 x 17 cells."""
+    return [_cells(), _processes(), _measured(), _bootstrap(), _store()]
 
 
 def grid(cells: int) -> tuple[Multiverse, Panel]:
@@ -105,9 +106,32 @@ def _children(count: int, cache: str) -> None:
             raise subprocess.CalledProcessError(child.returncode, words)
 
 
-def _bootstrap() -> Table:
-    from functools import partial
+def _measured() -> Table:
+    """Time the multiverse of the configuration as a user starts it: technologies measured, everything stored, page written."""
+    table = _table(
+        "syneff experiment=multiverse, one process", "specifications", "joint draws", "cold cache, s", "warm cache, s"
+    )
+    for draws in (0, 99):
+        with tempfile.TemporaryDirectory() as place:
+            seconds = []
+            for at in ("cold", "warm"):
+                words = [f"output={place}/{at}", "experiment=multiverse", f"estimator.draws={draws}"]
+                environment = {"XDG_CACHE_HOME": place, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+                run = partial(
+                    subprocess.run,
+                    [sys.executable, "-m", "syneff", *words],
+                    env={**os.environ, **environment},
+                    check=True,
+                    capture_output=True,
+                )
+                seconds.append(timed(run)[0])
+            tidy = store.read(next((Path(place) / "warm").iterdir())).tidy
+            count = tidy.loc[tidy["term"] == "specifications", "estimate"].iloc[0]
+        table.add_row(f"{count:,.0f}", str(draws), *(f"{each:.1f}" for each in seconds))
+    return table
 
+
+def _bootstrap() -> Table:
     from syneff.measure.coupling import coupling
     from syneff.measure.efficiency import super_sbm
 
