@@ -32,7 +32,9 @@ def explicit(panel, spec, base=-1):
             if t - g != base and seen:
                 columns[f"d{g}_{t}"], rows[g, t - g] = dummy, seen
     names = tuple(columns)
-    fit = FixedEffects(Spec(spec.outcome, names[0], (*names[1:], *spec.controls), cluster=spec.cluster))
+    fit = FixedEffects(
+        Spec(spec.outcome, names[0], (*names[1:], *spec.controls), cluster=spec.cluster, covariance=spec.covariance)
+    )
     return fit.estimate(panel.assign(columns)), rows
 
 
@@ -83,6 +85,20 @@ def test_is_a_regression_on_dummies_of_cohort_and_event_time(missing, base):
         assert (cell.estimate, cell.std_error) == pytest.approx((value, error), rel=1e-8)
         assert cell.rows == pytest.approx(rows[cell.cohort - 2000, cell.event])
     assert frame.loc["treat", "estimate"] == pytest.approx((cells["estimate"] * cells["weight"]).sum(), rel=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("covariance", "cluster"), [("HC1", None), ("iid", None), ("CR1", "region"), ("driscoll_kraay", None)]
+)
+def test_other_covariances_are_those_of_the_regression_on_dummies(covariance, cluster):
+    panel = weighted_panel(0.2)
+    spec = Spec("y", "treat", ("a",), cluster=cluster, covariance=covariance)
+    fit, rows = explicit(panel, spec)
+    found = SunAbraham(spec, window=(-3, 3)).estimate(panel)
+    value, error = averaged(fit, rows, lambda h: h >= 0)
+    assert (float(found.coef[0]), float(found.std_error[0])) == pytest.approx((value, error), rel=1e-9)
+    assert float(found.term_dof[0]) == float(fit.term_dof[0])
 
 
 def test_the_last_cohort_as_control():
