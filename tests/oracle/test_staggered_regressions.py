@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from syneff.models.base import Spec
+from syneff.models.staggered.bacon import Bacon, bacon_decomposition
 from syneff.models.staggered.imputation import Imputation
 from syneff.models.staggered.interaction_weighted import SunAbraham
+from syneff.models.staggered.stacked import Stacked
+from syneff.models.staggered.two_way_weights import TwoWayWeights
 from tests.panels import CONTROLS, cube, staggered
 
 PRINTED = 5e-7
@@ -62,6 +65,74 @@ def test_imputation(panel, mpdta, expected):
     assert float(found.coef[0]) == pytest.approx(expected["panel_seed20240101"]["BJS=Gardner=ETWFE"], abs=PRINTED)
     found = Imputation(Spec("lemp", "treated"), window=(-4, 3)).estimate(mpdta)
     assert float(found.coef[0]) == pytest.approx(expected["mpdta"]["BJS"], rel=1e-10)
+
+
+def terms(estimate):
+    return estimate.frame().set_index("term")[["estimate", "std_error"]]
+
+
+# Python: diff-diff 3.13.0 on the files of the oracles: overall effect and effects by event time, with standard errors.
+IMPUTED = {
+    "treated": (-0.04770991827781727, 0.013222488650016436),
+    "event[0]": (-0.031066927191940524, 0.013577249746179961),
+    "event[1]": (-0.052234856747866425, 0.01881242682276271),
+    "event[2]": (-0.13607811443998677, 0.03534197213337396),
+    "event[3]": (-0.10470747157562328, 0.033765853357791635),
+}
+INTERACTED = {
+    "treated": (-0.039951275155176276, 0.011796277441754287),
+    "event[-4]": (0.003306356692512408, 0.024555095531863646),
+    "event[-3]": (0.02502182959755504, 0.018154344410048512),
+    "event[-2]": (0.02445874497116954, 0.014266792154618242),
+    "event[0]": (-0.01993181678925932, 0.011857538963453297),
+    "event[1]": (-0.05095736706519374, 0.016870678384610097),
+    "event[2]": (-0.13725873888940313, 0.03658947596376605),
+    "event[3]": (-0.10081136308540405, 0.034504271910207884),
+}
+STACKED = {-5: 0.00856134576936014, -2: 0.003106582010262594, 0: 0.01463542309463886, 6: 0.06728494241706232}
+BACON = {
+    "treated": -0.03654893667406696,
+    "treated_vs_never": -0.04073969519404118,
+    "earlier_vs_later": -0.019783817260641712,
+    "later_vs_earlier": 0.004603661617040413,
+    "weight:treated_vs_never": 0.8627744180814885,
+    "weight:earlier_vs_later": 0.08330135372970399,
+    "weight:later_vs_earlier": 0.05392422818880759,
+}
+
+
+def test_imputation_and_its_errors_are_diff_diffs(mpdta):
+    found = terms(Imputation(Spec("lemp", "treated"), window=(-4, 3)).estimate(mpdta))
+    for term, pair in IMPUTED.items():
+        assert tuple(found.loc[term]) == pytest.approx(pair, rel=1e-9)
+
+
+def test_sun_abraham_and_its_errors_are_diff_diffs(mpdta):
+    found = terms(SunAbraham(Spec("lemp", "treated"), window=(-4, 3)).estimate(mpdta))
+    for term, pair in INTERACTED.items():
+        assert tuple(found.loc[term]) == pytest.approx(pair, rel=1e-9)
+
+
+def test_stacked_event_study_is_diff_diffs(panel):
+    """Whose standard errors count parameters in another way."""
+    found = terms(Stacked(Spec("syeff", "treat")).estimate(panel))
+    for event, value in STACKED.items():
+        assert found.loc[f"event[{event}]", "estimate"] == pytest.approx(value, rel=1e-9)
+
+
+def test_decompositions_are_diff_diffs(mpdta, panel, expected):
+    found = terms(Bacon(Spec("lemp", "treated")).estimate(mpdta))["estimate"]
+    for term, value in BACON.items():
+        assert found[term] == pytest.approx(value, rel=1e-10)
+    assert found["treated"] == pytest.approx(expected["mpdta"]["TWFE"], rel=1e-12)
+    weights = terms(TwoWayWeights(Spec("lemp", "treated")).estimate(mpdta))["estimate"]
+    assert weights["sigma_fe"] == pytest.approx(0.08280596275115853, rel=1e-10)
+    assert weights["share_negative"] == pytest.approx(0.06872852233676977, rel=1e-10)
+    pairs = bacon_decomposition(panel, Spec("syeff", "treat"))
+    total = (pairs["estimate"] * pairs["weight"]).sum()
+    assert total == pytest.approx(expected["panel_seed20240101"]["TWFE_nocov"], rel=1e-12)
+    weights = terms(TwoWayWeights(Spec("syeff", "treat")).estimate(panel))["estimate"]
+    assert weights["sigma_fe"] == pytest.approx(0.13561503458764004, rel=1e-10)
 
 
 def with_cohorts(panel):

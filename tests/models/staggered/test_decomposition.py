@@ -103,6 +103,7 @@ def test_types_of_comparison_average_their_comparisons():
     assert f"{already:.1%} of the weight rests on comparisons with units that are treated already" in found.notes
 
 
+@pytest.mark.slow
 def test_placebo_draws_are_refits():
     panel = staggered(3)
     for model in (Bacon(SPEC), TwoWayWeights(SPEC)):

@@ -59,8 +59,7 @@ def by_hand(panel, chosen, clusters, *, leave_out):
     return v @ tau, np.sqrt(sum(used[cluster == c].sum() ** 2 for c in set(cluster)))
 
 
-@pytest.mark.parametrize("missing", [0.0, 0.2])
-@pytest.mark.parametrize("cluster", ["unit", "region"])
+@pytest.mark.parametrize(("missing", "cluster"), [(0.0, "unit"), (0.2, "unit"), (0.2, "region")])
 def test_estimates_and_conservative_errors_by_hand(missing, cluster):
     panel = weighted_panel(missing)
     clusters = np.arange(UNITS) if cluster == "unit" else panel.traits["region"]
@@ -171,6 +170,7 @@ def test_cells_of_cohorts_add_up_and_support_is_counted():
     np.testing.assert_array_equal(found.stats["support_units"][1:5], units)
 
 
+@pytest.mark.slow
 def test_placebo_and_bootstrap_draws_are_refits():
     panel = staggered(3, missing=0.1)
     placebo = Placebo(MODEL, draws=2).estimate(panel, seed=1)

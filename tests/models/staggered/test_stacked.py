@@ -119,6 +119,7 @@ def test_stacks_are_told():
         assert weights.loc[2000 + g, "control_weight"] == pytest.approx(own / treated / (others / controls))
 
 
+@pytest.mark.slow
 def test_placebo_and_bootstrap_draws_are_refits():
     panel = staggered(3, missing=0.1)
     placebo = Placebo(MODEL, draws=2).estimate(panel, seed=1)
