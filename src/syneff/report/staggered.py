@@ -22,7 +22,7 @@ NAMES = {
     "CallawaySantAnna": "Callaway and Sant'Anna",
     "SunAbraham": "Sun and Abraham",
     "Imputation": "Borusyak, Jaravel and Spiess",
-    "Stacked": "Stacked, Cengiz et al.",
+    "Stacked": "Stacked regressions",
 }
 OPTIONS = {
     "control_group": {"never": "never treated", "not_yet": "not yet treated"},
