@@ -24,7 +24,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 import syneff
 from syneff import claims, closing, command, journal, ledger
@@ -48,8 +48,8 @@ class Session:
 
     Attributes
     ----------
-    words
-        The command.
+    words, of_cells
+        The command; those of its words that each cell is given by itself.
     bar, traceback
         What is shown.
     config
@@ -67,6 +67,7 @@ class Session:
     """
 
     words: tuple[str, ...] = ()
+    of_cells: tuple[str, ...] = ()
     bar: Bar = field(default_factory=Bar)
     traceback: bool = False
     config: DictConfig | None = None
@@ -100,6 +101,8 @@ def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig]
     context, task
         What Hydra's launchers need.
     """
+    with read_write(config), open_dict(config):
+        config.hydra.overrides.task = [*config.hydra.overrides.task, *_session.of_cells]
     run = _folder(config)
     _session.fingerprint = memory.fingerprint(config, Path(syneff.__file__).parent)
     if not config.force and config.only == "all" and (keys := memory.unchanged(run, _session.fingerprint)):
@@ -108,13 +111,16 @@ def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig]
         if store.have_keys(run, keys):
             _session.config, _session.kept = config, tuple(keys)
             return
-    listed = jobs.listed(config, context.config_loader)
+    found = jobs.listed(config, context.config_loader)
+    listed = found.jobs
+    for note in found.notes:
+        print(f"syneff: {note}", file=sys.stderr)
     one_of("only", config.only, ("all", "failed"))
     if config.only == "failed":
         from syneff import store
 
         _session.kept = store.finished(run, [job.cell for job in listed])
-        listed = [job for job in listed if job.cell not in _session.kept]
+        listed = tuple(job for job in listed if job.cell not in _session.kept)
     _session.config = config
     with journal.refusals(run):
         run.mkdir(parents=True, exist_ok=True)
@@ -278,7 +284,8 @@ def _compute(config: DictConfig, folder: Path) -> bool:
 
 def _launch(words: list[str]) -> BaseException | None:
     """Hand the command to Hydra; return what it raises."""
-    sys.argv[1:] = words
+    _session.of_cells = tuple(command.of_cells(words))
+    sys.argv[1:] = [word for word in words if word not in _session.of_cells]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print, and the wording is ours
     try:
         hydra.main(config_path=str(command.conf_directory()), config_name="config", version_base="1.3")(cell)()
