@@ -50,7 +50,7 @@ ARROWS = {
     "syneff.pipeline": ("syneff.measure", "syneff.models", "syneff.panel", *FOUNDATIONS),
     "syneff.report": ("syneff.models.base", *FOUNDATIONS),
     "syneff.messages": ("syneff.command", "syneff.configuration", "syneff.errors", "syneff.ledger", "syneff.nodes"),
-    "syneff.launch": ("syneff.errors", "syneff.ledger"),
+    "syneff.launch": ("syneff.claims", "syneff.command", "syneff.errors", "syneff.ledger", "syneff.nodes"),
     "syneff.launch.worker": ("syneff.app", "syneff.command", "syneff.errors", "syneff.launch.pack", "syneff.runtime"),
     "syneff.closing": ("syneff.claims", "syneff.launch", "syneff.nodes", "syneff.report", "syneff.store"),
     "syneff.app": ("syneff",),

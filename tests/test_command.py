@@ -45,7 +45,15 @@ def test_the_run_and_the_swept_keys_are_named():
 
 
 def test_options_of_experiments_wait_for_the_cells_of_a_sweep():
-    given = ["sweep=paper", "seed=1", "estimator.draws=50", "report.name=x", "measure=none", "+spec.more=1", "--multirun"]
+    given = [
+        "sweep=paper",
+        "seed=1",
+        "estimator.draws=50",
+        "report.name=x",
+        "measure=none",
+        "+spec.more=1",
+        "--multirun",
+    ]
     assert command.of_cells(given) == ["estimator.draws=50"]
     assert command.of_cells(given[:-1]) == []
     assert command.of_cells([*given, "--cfg", "job"]) == []

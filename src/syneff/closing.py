@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from syneff import claims, nodes
 from syneff.launch import memory
+from syneff.launch.slurm import Submission
 
 
 def remember(folder: Path, finished: Sequence[str], fingerprint: str) -> None:
@@ -34,7 +35,37 @@ def report(config: DictConfig, folder: Path, finished: list[str]) -> Path | None
     return page.build(results.tidy, results.manifests, results.draws, exhibits, folder, details=results.details)
 
 
+def resume(folder: Path | None, submission: Submission | None) -> str:
+    """Say how an interrupted run goes on."""
+    if submission is None:
+        return "finished cells are kept, the same command goes on from there."
+    numbers = " ".join(submission.jobs)
+    return f"job {numbers} goes on. Wait for it: syneff collect={folder}; or stop it: scancel {numbers}"
+
+
+def without_word(cells: Sequence[str], count: int, folder: Path, error: object) -> str:
+    """Word the message for cells that ended without telling how: their process or job was killed from outside.
+
+    Parameters
+    ----------
+    cells
+        Those that are known by name.
+    count
+        How many there are.
+    folder
+        Of the run.
+    error
+        What was raised meanwhile, if anything.
+    """
+    logs = folder / ".submitit"
+    named = f" ({', '.join(cells[:8])}{', ...' if len(cells) > 8 else ''})" if cells else ""
+    where = f" What their jobs wrote: {logs}" if logs.is_dir() else ""
+    return f"{count} cells ended without a word{named}: killed, cancelled or never begun.{where}{f' {error}' if error else ''}"
+
+
 def tidy_away(folder: Path) -> None:
     """Remove what Hydra made for a run that stored nothing."""
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"multirun.yaml", claims.LOCKS, memory.RECORD}:
-        shutil.rmtree(folder)
+        with claims.claim_all(folder) as alone:
+            if alone:  # another launch may have begun its first cell
+                shutil.rmtree(folder, ignore_errors=True)

@@ -188,7 +188,7 @@ def test_a_cancelled_job_is_told(syneff, tmp_path):
     scheduler("scancel", job)
     status, _, err = syneff("collect=outputs/wait_good")
     assert status == 1
-    assert "2 cells ended without a word (killed?)" in err
+    assert "2 cells ended without a word (good, wait): killed, cancelled or never begun. What their jobs wrote:" in err
     assert "only=failed" in err
 
 
@@ -209,9 +209,12 @@ def test_tasks_compute_a_cell_together(syneff, tmp_path):
     assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == ["0_2_3.0", "1_2_3.0"]
 
 
-def test_what_the_scheduler_refuses_is_one_message(syneff):
+def test_what_the_scheduler_refuses_is_one_message_and_leaves_nothing(syneff, tmp_path):
     status, out, err = syneff("experiment=good", *SUBMITTED, "hydra.launcher.partition=nowhere")
     assert (status, out) == (2, "")
     assert "sbatch refuses the jobs" in err
     assert "nowhere" in err or "invalid partition" in err
     assert len(err.splitlines()) == 1
+    assert not (tmp_path / "outputs" / "good").exists()
+    status, _, err = syneff("experiment=good", *SUBMITTED, "launcher.cells_per_job=-3")
+    assert (status, err.startswith("syneff: launcher.cells_per_job=-3 must be 1 or more")) == (2, True)
