@@ -222,6 +222,29 @@ def test_a_full_disk_is_one_message(syneff, own, monkeypatch):
     assert len(answer.stderr.splitlines()) == 2
 
 
+def test_a_disk_that_is_full_for_the_report_loses_no_cell(syneff, own, monkeypatch):
+    written = Path.write_bytes
+
+    def full(path, content):
+        if "report" in path.parts:
+            written(path, content[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, content)
+
+    words = ("--config-dir", "mine", "compute=test", "experiment=good", "seed=1,2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        answer = syneff(*words)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("syneff: the report: outputs/good cannot be written: No space left on device.")
+    assert len(answer.stderr.splitlines()) == 1
+    assert answer.stdout.startswith("2 cells done, 0 skipped, 0 failed: outputs/good")
+    assert [path for path in (own / "outputs" / "good" / "report").rglob("*") if path.is_file()] == []
+    again = syneff(*words)
+    assert (again.returncode, again.stdout.startswith("0 cells done, 2 skipped")) == (0, True)
+    assert (own / "outputs" / "good" / "report" / "index.html").is_file()
+
+
 def test_a_run_is_compacted_and_read_again(syneff, own):
     words = ("--config-dir", "mine", "compute=test", "report=none", "experiment=good", "seed=1,2")
     assert syneff(*words).returncode == 0

@@ -126,8 +126,8 @@ def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig]
     with journal.refusals(run):
         run.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, run / "multirun.yaml")
-    if str(config.hydra.launcher.get("_target_")).endswith(".SlurmLauncher"):
-        _session.submission = slurm.submit_jobs(config, listed, _ledger(config), _session.words)
+        if str(config.hydra.launcher.get("_target_")).endswith(".SlurmLauncher"):
+            _session.submission = slurm.submit_jobs(config, listed, _ledger(config), _session.words)
     _session.bar.start(len(listed), lambda: ledger.count(_ledger(config)))
     if _session.submission is None:
         pool.launch(config, context, task, jobs=listed, ledger_folder=_ledger(config))
@@ -304,8 +304,10 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     count = {state: sum(each.state == state for each in ended) for state in ("done", "skipped", "failed", "invalid")}
     bad = count["failed"] + count["invalid"] + lost
     idle = bool(finished) and not ended and not lost and config.get("only") == "all" and (folder / PAGE).is_file()
-    page = folder / PAGE if idle else closing.report(config, folder, finished) if finished else None
-    for message in complaints(ended, several=_session.bar.total > 1):
+    page, refused = (
+        (folder / PAGE, ()) if idle else closing.report(config, folder, finished) if finished else (None, ())
+    )
+    for message in (*complaints(ended, several=_session.bar.total > 1), *refused):
         print(f"syneff: {message}", file=sys.stderr)
     if lost:
         silent = sorted({*_session.asked} - words.keys())
@@ -322,11 +324,11 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     if _session.submission is not None:
         ledger.forget(_ledger(config))
         slurm.forget(folder)
-    if finished and not bad:
+    if finished and not bad and not refused:
         closing.remember(folder, finished, _session.fingerprint)
     if len(finished) >= COMPACT_FROM:
         _compact(folder)
-    return 2 if count["invalid"] else 1 if count["failed"] or lost or error is not None else 0
+    return 2 if count["invalid"] or refused else 1 if count["failed"] or lost or error is not None else 0
 
 
 def _folder(config: DictConfig) -> Path:

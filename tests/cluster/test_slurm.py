@@ -3,6 +3,7 @@
 It is started for these tests (scripts/slurm_ci), by root alone; in CI it is installed first where it is missing.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 
 import syneff as package
 from syneff import app, ledger
+from syneff.launch import slurm as launcher
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
@@ -188,7 +190,9 @@ def test_a_cancelled_job_is_told(syneff, tmp_path):
     scheduler("scancel", job)
     status, _, err = syneff("collect=outputs/wait_good")
     assert status == 1
-    assert "2 cells ended without a word (good, wait): killed, cancelled or never begun. What their jobs wrote:" in err
+    assert (
+        "2 cells ended without a word (good, wait): killed, cancelled, never begun, or without their jobs wrote:" in err
+    )
     assert "only=failed" in err
 
 
@@ -218,3 +222,30 @@ def test_what_the_scheduler_refuses_is_one_message_and_leaves_nothing(syneff, tm
     assert not (tmp_path / "outputs" / "good").exists()
     status, _, err = syneff("experiment=good", *SUBMITTED, "launcher.cells_per_job=-3")
     assert (status, err.startswith("syneff: launcher.cells_per_job=-3 must be 1 or more")) == (2, True)
+
+
+def test_jobs_that_cannot_be_written_down_are_taken_back(syneff, monkeypatch):
+    def full(run, submission):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(launcher, "record", full)
+    status, out, err = syneff("experiment=wait,good", *SUBMITTED)
+    assert (status, out) == (2, "")
+    assert err.startswith("syneff: outputs/wait_good cannot be written: No space left on device.")
+    until(lambda: not scheduler("squeue", "--noheader"))
+
+
+def test_of_two_launches_at_once_one_submits(syneff, tmp_path):
+    words = [sys.executable, "-m", "syneff", "--config-dir", "mine", "experiment=good,bug", "batch=both", *SUBMITTED]
+    both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = {process.communicate()[1]: process.returncode for process in both}
+    refused = [message for message in said if "are at work on it. Wait for them" in message]
+    assert sorted(said.values()) == [1, 2], said
+    assert said[refused[0]] == 2
+    assert (tmp_path / "outputs" / "both" / "good" / "manifest.json").is_file()
+
+
+def test_an_option_reaches_the_cells_of_jobs_that_have_it(syneff, tmp_path):
+    status, _, err = syneff("experiment=good", "seed=1,2", "estimator.variables=[er]", *SUBMITTED)
+    assert (status, err) == (0, "")
+    assert {name.rpartition(":")[2] for name in rows(tmp_path / "outputs" / "good")["term"]} == {"er"}

@@ -122,7 +122,11 @@ def submit_jobs(config: DictConfig, jobs: Sequence[Job], ledger: Path, words: Se
                 f"them with scancel {' '.join(before.jobs)}."
             )
         submission = Submission(submit(packs, options), tuple(job.cell for job in jobs), tuple(words), told)
-        record(run, submission)
+        try:
+            record(run, submission)
+        except OSError:  # nobody could wait for them
+            subprocess.run(["scancel", *submission.jobs], check=False)
+            raise
     return submission
 
 
