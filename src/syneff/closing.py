@@ -69,8 +69,9 @@ def without_word(cells: Sequence[str], count: int, folder: Path, error: object) 
     """
     logs = folder / ".submitit"
     named = f" ({', '.join(cells[:8])}{', ...' if len(cells) > 8 else ''})" if cells else ""
-    where = f" What their jobs wrote: {logs}" if logs.is_dir() else ""
-    return f"{count} cells ended without a word{named}: killed, cancelled, never begun, or without room to write it.{where}{f' {error}' if error else ''}"
+    parts = [f"{count} cells ended without a word{named}: killed, cancelled, never begun, or without room to write it."]
+    parts += [f"What their jobs wrote: {logs}"] if logs.is_dir() else []
+    return " ".join([*parts, *([str(error)] if error else [])])
 
 
 def tidy_away(folder: Path) -> None:
