@@ -183,6 +183,32 @@ def test_a_requeued_job_goes_on_and_a_detached_run_is_collected(syneff, tmp_path
     assert (status, "no jobs were submitted" in err) == (2, True)
 
 
+def test_at_a_time_limit_a_job_is_queued_again_and_nothing_is_computed_twice(syneff, tmp_path):
+    syneff("experiment=good,wait", *SUBMITTED, "hydra.launcher.timeout_min=1", "launcher.detach=true")
+    folder = tmp_path / "outputs" / "good_wait"
+    job, _ = submitted(folder)
+    stored = folder / "good" / "manifest.json"
+
+    def is_waiting_again():
+        if scheduler("squeue", "--noheader", "--format=%T %r", f"--jobs={job}") != "PENDING BeginTime":
+            return False
+        time.sleep(3)
+        if not stored.exists():  # the warning may come before anything was computed
+            scheduler("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return stored.exists()
+
+    until(is_waiting_again, 180)
+    written = stored.stat().st_mtime_ns
+    (tmp_path / "go").touch()
+    scheduler("scontrol", "update", f"JobId={job}", "StartTime=now")
+    status, out, err = syneff("collect=outputs/good_wait")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1].startswith("2 cells done, 0 skipped, 0 failed")
+    assert stored.stat().st_mtime_ns == written
+    turns = scheduler("sacct", "--noheader", "--duplicates", "-X", "--format=State", f"--jobs={job}").split()
+    assert turns[0] == "REQUEUED"
+
+
 def test_a_cancelled_job_is_told(syneff, tmp_path):
     syneff("experiment=wait,good", *SUBMITTED, "launcher.detach=true")
     job, place = submitted(tmp_path / "outputs" / "wait_good")
@@ -190,9 +216,8 @@ def test_a_cancelled_job_is_told(syneff, tmp_path):
     scheduler("scancel", job)
     status, _, err = syneff("collect=outputs/wait_good")
     assert status == 1
-    assert (
-        "2 cells ended without a word (good, wait): killed, cancelled, never begun, or without their jobs wrote:" in err
-    )
+    assert "2 cells ended without a word (good, wait): killed, cancelled, never begun, or without room" in err
+    assert "What their jobs wrote: outputs/wait_good/.submitit" in err
     assert "only=failed" in err
 
 
