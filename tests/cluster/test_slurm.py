@@ -222,13 +222,17 @@ def test_a_cancelled_job_is_told(syneff, tmp_path):
 
 
 def test_each_task_has_a_gpu_to_itself(syneff, tmp_path):
-    given = ("hydra.launcher.gres=gpu:2", "hydra.launcher.tasks_per_node=2")
-    status, out, err = syneff("experiment=where", "seed=1,2,3,4", *SUBMITTED, *given)
+    given = ("hydra.launcher.gres=gpu:2", "hydra.launcher.tasks_per_node=2", "hydra.launcher.array_parallelism=1")
+    status, out, err = syneff("experiment=where", "seed=range(17)", *SUBMITTED, *given)
     assert status == 0, (out, err)
     seen = [path.name.split("_")[:2] for path in (tmp_path / "seen").iterdir()]
     # A process measures a panel once for all of its cells.
     assert sorted(map(tuple, seen)) == [("0", "0"), ("1", "1")]
-    assert len(list((tmp_path / "outputs" / "where").glob("*/manifest.json"))) == 4
+    manifests = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "where").glob("*/manifest.json")]
+    assert len(manifests) == 17
+    assert len({manifest["job"] for manifest in manifests}) == 1, (
+        "one job at a time is one job: its tasks share the cells"
+    )
 
 
 def test_tasks_compute_a_cell_together(syneff, tmp_path):

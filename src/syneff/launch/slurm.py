@@ -110,8 +110,9 @@ def submit_jobs(config: DictConfig, jobs: Sequence[Job], ledger: Path, words: Se
     own = next((path.path for path in config.hydra.runtime.config_sources if path.provider == "command-line"), "")
     spelled = [Job(job.cell, (*config.hydra.overrides.hydra, *job.words)) for job in jobs]
     shared = Pack((), ledger.resolve(), Path.cwd(), own, config.launcher.distributed, 60.0 * options["timeout_min"])
-    most = options["array_parallelism"] * options["tasks_per_node"] * options["nodes"]
-    packs = [replace(shared, jobs=each) for each in packed(spelled, config.launcher.cells_per_job, most)]
+    tasks = 1 if config.launcher.distributed else options["tasks_per_node"] * options["nodes"]
+    size, most = config.launcher.cells_per_job, options["array_parallelism"]
+    packs = [replace(shared, jobs=each) for each in packed(spelled, size, most, tasks)]
     told: dict[str, Any] = {name: config[name] for name in ("output", "batch", "run")}
     told["report"] = OmegaConf.to_container(config.report, resolve=True)
     with claims.claim(run, RECORD):  # of two launches at once, the second one finds what the first has submitted
