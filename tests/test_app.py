@@ -111,6 +111,14 @@ def test_mistakes_are_one_message_and_status_2(syneff, tmp_path):
         (["experiment=tabel03"], "Did you mean 'table03'"),
         (["experiment=baseline", "source=cvs"], "unknown source 'cvs'. Did you mean 'csv'"),
         (["experiment=baseline", "seed=abc"], "seed must be a whole number, not 'abc'. Set for instance seed=0."),
+        (
+            ["sweep=table03", "launcher=joblib", "hydra.launcher.n_jobs=many"],
+            "hydra.launcher.n_jobs must be a whole number, not 'many'",
+        ),
+        (
+            ["sweep=table03", "estimator.draws=9"],
+            "unknown option of estimator 'draws'. Allowed: spec. No cell of this sweep has it.",
+        ),
         (["experiment=baseline", "compute.cache=maybe"], "compute.cache must be true or false, not 'maybe'"),
         (["experiment=baseline", "source.unit=城市"], "Put it in quotes of its own: source.unit=\"'城市'\"."),
         (["experiment=baseline", "source.path=~/a.csv"], "Put it in quotes of its own: source.path=\"'~/a.csv'\"."),
@@ -159,6 +167,7 @@ def test_a_machine_without_a_scheduler_is_one_message(syneff, monkeypatch):
     assert answer.returncode == 2
     assert answer.stderr.startswith("syneff: launcher=slurm: there is no sbatch on this machine.")
     assert len(answer.stderr.splitlines()) == 1
+    assert not Path("outputs", "table03").exists()
 
 
 def test_only_the_failed_cells_are_run_again(syneff, own):
@@ -211,6 +220,29 @@ def test_a_full_disk_is_one_message(syneff, own, monkeypatch):
     assert answer.returncode == 2
     assert answer.stderr.startswith("syneff: good,seed=1, good,seed=2: outputs/good cannot be written: No space left")
     assert len(answer.stderr.splitlines()) == 2
+
+
+def test_a_disk_that_is_full_for_the_report_loses_no_cell(syneff, own, monkeypatch):
+    written = Path.write_bytes
+
+    def full(path, content):
+        if "report" in path.parts:
+            written(path, content[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, content)
+
+    words = ("--config-dir", "mine", "compute=test", "experiment=good", "seed=1,2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        answer = syneff(*words)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("syneff: the report: outputs/good cannot be written: No space left on device.")
+    assert len(answer.stderr.splitlines()) == 1
+    assert answer.stdout.startswith("2 cells done, 0 skipped, 0 failed: outputs/good")
+    assert [path for path in (own / "outputs" / "good" / "report").rglob("*") if path.is_file()] == []
+    again = syneff(*words)
+    assert (again.returncode, again.stdout.startswith("0 cells done, 2 skipped")) == (0, True)
+    assert (own / "outputs" / "good" / "report" / "index.html").is_file()
 
 
 def test_a_run_is_compacted_and_read_again(syneff, own):
@@ -320,6 +352,23 @@ def test_an_interrupt_is_clean(syneff, own):
     assert not list((own / "outputs").glob(".*"))
 
 
+@pytest.mark.parametrize("where", ["compose", "step"])
+def test_an_interrupt_that_a_library_turns_into_an_error_is_one_still(syneff, own, monkeypatch, where):
+    def interrupted(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        finally:  # as OmegaConf does where it sets its flags back
+            raise AttributeError("flag")
+
+    if where == "compose":
+        monkeypatch.setattr(app.jobs, "listed", interrupted)
+    else:
+        monkeypatch.setattr(app, "_compute", interrupted)
+    answer = syneff("--config-dir", "mine", "compute=test", "report=none", "experiment=good", "seed=1,2")
+    assert answer.returncode == 130
+    assert answer.stderr == "syneff: interrupted; finished cells are kept, the same command goes on from there.\n"
+
+
 def test_swept_options_make_cells_of_their_own(syneff, own):
     answer = syneff(
         "--config-dir",
@@ -334,6 +383,24 @@ def test_swept_options_make_cells_of_their_own(syneff, own):
     cells = sorted(path.parent.name for path in (own / "outputs" / "good").glob("*/manifest.json"))
     assert len(cells) == 4
     assert cells[0].startswith("good,seed=1,estimator.variables=")
+
+
+def test_an_option_reaches_the_cells_that_have_it(syneff, own):
+    rollout = QUICK.format(name="rollout", column=1, how="good").replace("estimator: describe", "estimator: rollout")
+    (own / "mine" / "experiment" / "own_rollout.yaml").write_text(rollout.partition("estimator: {")[0])
+    words = ("--config-dir", "mine", "compute=test", "report=none", "experiment=good,own_rollout", "batch=both")
+    answer = syneff(*words, "estimator.variables=[er]")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == (
+        "syneff: estimator.variables is an option of 1 of 2 experiments (good); the others go without it.\n"
+    )
+    terms = pd.read_parquet(own / "outputs" / "both" / "good" / "tidy.parquet")["term"]
+    assert set(terms.str.rpartition(":")[2]) == {"er"}
+    assert "2 skipped" in syneff(*words, "estimator.variables=[er]").stdout
+    both = syneff(*words, "estimator.variables=[er],[pop]", "batch=swept")
+    assert both.stdout.startswith("3 cells done"), both.stderr
+    cells = sorted(path.parent.name for path in (own / "outputs" / "swept").glob("*/manifest.json"))
+    assert cells == ["good,estimator.variables=_er_", "good,estimator.variables=_pop_", "rollout"]
 
 
 def readme_command(beginning):

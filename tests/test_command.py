@@ -16,11 +16,11 @@ def translated(*words):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], ["sweep=paper"]),
-        (["source=csv", "source.path=a.csv"], ["source=csv", "source.path=a.csv", "sweep=paper"]),
+        ([], ["sweep=paper", "--multirun"]),
+        (["source=csv", "source.path=a.csv"], ["source=csv", "source.path=a.csv", "sweep=paper", "--multirun"]),
         (["experiment=baseline"], ["experiment=baseline"]),
-        (["experiment=table03"], ["sweep=table03"]),
-        (["sweep=table03", "seed=2"], ["sweep=table03", "seed=2"]),
+        (["experiment=table03"], ["sweep=table03", "--multirun"]),
+        (["sweep=table03", "seed=2"], ["sweep=table03", "seed=2", "--multirun"]),
         (["experiment=table03,figure01"], [TABLE03 + ",figure01", "batch=table03_figure01", "--multirun"]),
         (["-m", "experiment=glob(*)"], ["experiment=glob(*)", "batch=glob", "-m"]),
         (["-m", "experiment=glob('table0[2-3]*')"], ["experiment=glob('table0[2-3]*')", "batch=glob_table0_2-3", "-m"]),
@@ -42,6 +42,21 @@ def test_the_run_and_the_swept_keys_are_named():
     words = command.arguments(["-m", "experiment=glob(table03_*)", "seed=1,2", "spec.controls=[pop,fdi]"], "r7")
     assert "run=r7" in words
     assert "swept=[experiment,seed]" in words
+
+
+def test_options_of_experiments_wait_for_the_cells_of_a_sweep():
+    given = [
+        "sweep=paper",
+        "seed=1",
+        "estimator.draws=50",
+        "report.name=x",
+        "measure=none",
+        "+spec.more=1",
+        "--multirun",
+    ]
+    assert command.of_cells(given) == ["estimator.draws=50"]
+    assert command.of_cells(given[:-1]) == []
+    assert command.of_cells([*given, "--cfg", "job"]) == []
 
 
 @pytest.mark.parametrize(

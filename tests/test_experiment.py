@@ -1,7 +1,11 @@
 """Experiments: stages in order, a shared panel measured once, and what is kept of a run."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -189,3 +193,41 @@ def test_out_of_memory_is_tried_once_in_smaller_chunks_and_then_said(error):
     assert default_chunk() == 64
     with pytest.raises(ValueError, match="nothing to do with memory"):
         experiment.run_in_memory(experiment.Experiment("a", source, Hungry(ValueError("nothing to do with memory"), 0)))
+
+
+LIMITED = """
+import resource, jax, jax.numpy as jnp, numpy as np
+from functools import partial
+from syneff import experiment
+from syneff.models.description import Describe
+from syneff.numerics.batching import default_chunk, map_over_devices
+from syneff.panel.synthetic import synthetic
+
+class Wide:
+    # 64 rows of 32 MB take 2 GB and more, 8 of them an eighth of it
+    def estimate(self, panel, *, seed=0, name=""):
+        print(default_chunk())
+        last = jax.jit(lambda common, rows: jnp.cumsum(rows[:, None] + jnp.ones(4_000_000)[None], axis=1)[:, -1])
+        found = map_over_devices(last, 0.0, np.arange(64.0))
+        assert (found == 4e6 * np.arange(1.0, 65.0)).all()
+        return Describe(variables=("pop",)).estimate(panel, seed=seed, name=name)
+
+panel = synthetic(units=20, periods=(2008, 2012))
+Describe(variables=("pop",)).estimate(panel)
+pages = int(open("/proc/self/statm").read().split()[0])
+most = pages * resource.getpagesize() + 1_500_000_000
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+print(experiment.run_in_memory(experiment.Experiment("a", lambda: panel, Wide())).estimate.notes[-1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_what_xla_says_when_memory_is_out_is_understood():
+    environment = {**os.environ, "PYTHONPATH": str(Path(syneff.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+    words = [sys.executable, "-c", LIMITED]
+    process = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert process.returncode == 0, process.stderr
+    *chunks, note = process.stdout.splitlines()
+    assert chunks == ["64", "8"]
+    assert note.startswith("memory did not suffice: computed again in chunks of 1/8")

@@ -24,14 +24,14 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 import syneff
 from syneff import claims, closing, command, journal, ledger
 from syneff.configuration import KEYED, Config
 from syneff.errors import SpecError, StorageError, SyneffError, one_of
 from syneff.launch import jobs, memory, pool, slurm
-from syneff.messages import complaints, explain
+from syneff.messages import complaints, explain, is_interrupt
 from syneff.progress import Bar
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -48,14 +48,14 @@ class Session:
 
     Attributes
     ----------
-    words
-        The command.
+    words, of_cells
+        The command; those of its words that each cell is given by itself.
     bar, traceback
         What is shown.
     config
         Of the run; None before there is one.
-    kept
-        Cells of the sweep that are not run again, because only those that failed are asked for.
+    asked, kept
+        Cells of the sweep that are run; those that are not run again, because only those that failed are asked for.
     told
         Words of cells that could not be left in the ledger.
     submission
@@ -67,9 +67,11 @@ class Session:
     """
 
     words: tuple[str, ...] = ()
+    of_cells: tuple[str, ...] = ()
     bar: Bar = field(default_factory=Bar)
     traceback: bool = False
     config: DictConfig | None = None
+    asked: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     told: list[ledger.Outcome] = field(default_factory=list)
     submission: slurm.Submission | None = None
@@ -100,6 +102,8 @@ def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig]
     context, task
         What Hydra's launchers need.
     """
+    with read_write(config), open_dict(config):
+        config.hydra.overrides.task = [*config.hydra.overrides.task, *_session.of_cells]
     run = _folder(config)
     _session.fingerprint = memory.fingerprint(config, Path(syneff.__file__).parent)
     if not config.force and config.only == "all" and (keys := memory.unchanged(run, _session.fingerprint)):
@@ -108,19 +112,22 @@ def sweep(config: DictConfig, context: HydraContext, task: Callable[[DictConfig]
         if store.have_keys(run, keys):
             _session.config, _session.kept = config, tuple(keys)
             return
-    listed = jobs.listed(config, context.config_loader)
+    found = jobs.listed(config, context.config_loader)
+    listed = found.jobs
+    for note in found.notes:
+        print(f"syneff: {note}", file=sys.stderr)
     one_of("only", config.only, ("all", "failed"))
     if config.only == "failed":
         from syneff import store
 
         _session.kept = store.finished(run, [job.cell for job in listed])
-        listed = [job for job in listed if job.cell not in _session.kept]
-    _session.config = config
+        listed = tuple(job for job in listed if job.cell not in _session.kept)
+    _session.config, _session.asked = config, tuple(job.cell for job in listed)
     with journal.refusals(run):
         run.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, run / "multirun.yaml")
-    if str(config.hydra.launcher.get("_target_")).endswith(".SlurmLauncher"):
-        _session.submission = slurm.submit_jobs(config, listed, _ledger(config), _session.words)
+        if str(config.hydra.launcher.get("_target_")).endswith(".SlurmLauncher"):
+            _session.submission = slurm.submit_jobs(config, listed, _ledger(config), _session.words)
     _session.bar.start(len(listed), lambda: ledger.count(_ledger(config)))
     if _session.submission is None:
         pool.launch(config, context, task, jobs=listed, ledger_folder=_ledger(config))
@@ -136,7 +143,8 @@ def main() -> int:
     try:
         return _answer(words)
     except KeyboardInterrupt:
-        print(f"syneff: interrupted; {_resume()}", file=sys.stderr)
+        run = None if _session.config is None else _folder(_session.config)
+        print(f"syneff: interrupted; {closing.resume(run, _session.submission)}", file=sys.stderr)
         return 130
     except SyneffError as mistake:
         return _complain(mistake)
@@ -161,24 +169,16 @@ def _answer(words: list[str]) -> int:
         return _compact(Path(given["compact"]))
     error = _launch(command.arguments(words, run=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"))
     if error is not None and (_session.bar.total == 0 or explain(error) is not None):
+        if _session.config is not None:
+            closing.tidy_away(_folder(_session.config))
         return _complain(error)
     if _session.config is None:
         return 0
     if _session.submission is not None and _session.config.launcher.detach:
         run, numbers = _folder(_session.config), ", ".join(_session.submission.jobs)
-        print(f"{_session.submission.cells} cells submitted as job {numbers}. Then: syneff collect={run}")
+        print(f"{len(_session.submission.cells)} cells submitted as job {numbers}. Then: syneff collect={run}")
         return 0
     return _close(_session.config, error)
-
-
-def _resume() -> str:
-    """Say how an interrupted run goes on."""
-    if _session.submission is None or _session.config is None:
-        return "finished cells are kept, the same command goes on from there."
-    numbers = " ".join(_session.submission.jobs)
-    return (
-        f"job {numbers} goes on. Wait for it: syneff collect={_folder(_session.config)}; or stop it: scancel {numbers}"
-    )
 
 
 def _collect(run: Path) -> int:
@@ -190,11 +190,12 @@ def _collect(run: Path) -> int:
         )
     config = OmegaConf.create(dict(found.config))
     _session.config, _session.submission, _session.words = config, found, found.words
+    _session.asked, count = found.cells, len(found.cells)
     ended, queue = ledger.count(_ledger(config)), slurm.states(found.jobs)
     waiting = ", ".join(f"{number} {state.lower()}" for state, number in queue.items()) or "none in the queue"
-    print(f"{ended} of {found.cells} cells ended; jobs: {waiting}", flush=True)
-    _session.bar.start(found.cells, lambda: ledger.count(_ledger(config)))
-    slurm.wait(found.jobs, lambda: ledger.count(_ledger(config)) >= found.cells)
+    print(f"{ended} of {count} cells ended; jobs: {waiting}", flush=True)
+    _session.bar.start(count, lambda: ledger.count(_ledger(config)))
+    slurm.wait(found.jobs, lambda: ledger.count(_ledger(config)) >= count)
     return _close(config, None)
 
 
@@ -239,6 +240,8 @@ def _outcome(config: DictConfig, folder: Path) -> ledger.Outcome:
         with claims.claim(folder.parent, name) if _session.stores else nullcontext():
             return ledger.Outcome(name, "done" if _compute(config, folder) else "skipped")
     except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         if _session.traceback:
             traceback.print_exc()
         message = explain(error)
@@ -278,11 +281,14 @@ def _compute(config: DictConfig, folder: Path) -> bool:
 
 def _launch(words: list[str]) -> BaseException | None:
     """Hand the command to Hydra; return what it raises."""
-    sys.argv[1:] = words
+    _session.of_cells = tuple(command.of_cells(words))
+    sys.argv[1:] = [word for word in words if word not in _session.of_cells]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print, and the wording is ours
     try:
         hydra.main(config_path=str(command.conf_directory()), config_name="config", version_base="1.3")(cell)()
     except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         return error
     finally:
         _session.bar.stop()
@@ -298,11 +304,14 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     count = {state: sum(each.state == state for each in ended) for state in ("done", "skipped", "failed", "invalid")}
     bad = count["failed"] + count["invalid"] + lost
     idle = bool(finished) and not ended and not lost and config.get("only") == "all" and (folder / PAGE).is_file()
-    page = folder / PAGE if idle else closing.report(config, folder, finished) if finished else None
-    for message in complaints(ended, several=_session.bar.total > 1):
+    page, refused = (
+        (folder / PAGE, ()) if idle else closing.report(config, folder, finished) if finished else (None, ())
+    )
+    for message in (*complaints(ended, several=_session.bar.total > 1), *refused):
         print(f"syneff: {message}", file=sys.stderr)
     if lost:
-        print(f"syneff: {lost} cells ended without a word (killed?). {error or ''}", file=sys.stderr)
+        silent = sorted({*_session.asked} - words.keys())
+        print(f"syneff: {closing.without_word(silent, lost, folder, error)}", file=sys.stderr)
     if not finished and not count["failed"]:
         closing.tidy_away(folder)
     if bad and _session.bar.total > 1:
@@ -315,11 +324,11 @@ def _close(config: DictConfig, error: BaseException | None) -> int:
     if _session.submission is not None:
         ledger.forget(_ledger(config))
         slurm.forget(folder)
-    if finished and not bad:
+    if finished and not bad and not refused:
         closing.remember(folder, finished, _session.fingerprint)
     if len(finished) >= COMPACT_FROM:
         _compact(folder)
-    return 2 if count["invalid"] else 1 if count["failed"] or lost or error is not None else 0
+    return 2 if count["invalid"] or refused else 1 if count["failed"] or lost or error is not None else 0
 
 
 def _folder(config: DictConfig) -> Path:

@@ -18,6 +18,8 @@ DEFAULT_SWEEP = "paper"
 _HELP = ("--help", "-h")
 _SHOWS = (*_HELP, "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 _MULTIRUN = {"-m", "--multirun"}
+NODES = ("experiment", "source", "steps", "measure", "spec", "weights", "estimator")
+"""Groups of the configuration whose options differ from cell to cell."""
 _OVERRIDE = re.compile(r"(?P<key>[+~]*\w[\w./@-]*)=(?P<value>.*)", re.DOTALL)
 
 _USAGE = """\
@@ -118,13 +120,30 @@ def arguments(argv: Sequence[str], run: str) -> list[str]:
     elif "sweep" not in given and not shows_only(argv):
         words.append(f"sweep={DEFAULT_SWEEP}")
     if not shows_only(argv):
-        if given.get("launcher", "local") != "local" and not _MULTIRUN & set(words):
-            words.append("--multirun")  # Hydra computes a run of one cell here, whatever the launcher
+        # Hydra computes a run of one cell here, whatever the launcher.
+        several = given.get("launcher", "local") != "local" or "sweep" in overrides(words)
+        words += ["--multirun"] if several and not _MULTIRUN & set(words) else []
         swept = [key for key, value in overrides(words).items() if is_sweep(value)]
         words += ["--multirun"] if swept and not _MULTIRUN & set(words) else []
         words += [f"run={run}", f"swept=[{','.join(swept)}]"]
     # Hydra's parser wants all overrides together, wherever the user put -m.
     return sorted(words, key=lambda word: not _is_override(word))
+
+
+def of_cells(words: Sequence[str]) -> list[str]:
+    """Return those of Hydra's words that only the cells of a sweep can be given: options of its experiments.
+
+    Hydra would first set them in the configuration of the whole run, whose experiment is none of the sweep's.
+    """
+    if shows_only(words) or not _MULTIRUN & set(words):
+        return []
+    return [word for word in words if any(map(is_option_of_node, overrides([word])))]
+
+
+def is_option_of_node(key: str) -> bool:
+    """Say whether a key is an option of what an experiment chooses, e.g. ``estimator.draws``."""
+    node, dot, _ = key.partition(".")
+    return bool(dot) and node in NODES
 
 
 def is_sweep(value: str) -> bool:

@@ -43,6 +43,13 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Say whether an error is what a library made of Ctrl-C: it came while the library was handling its own affairs."""
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return error is not None
+    return is_interrupt(error.__cause__) or is_interrupt(error.__context__)
+
+
 def _explain_choice(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if group == "hydra/launcher":
@@ -60,6 +67,9 @@ _KINDS = {
     bool: "true or false",
     DictConfig: "a mapping {name: value}",
     ListConfig: "a list [...]",
+    "Integer": "a whole number",
+    "Float": "a number",
+    "Boolean": "true or false",
 }
 
 
@@ -70,7 +80,9 @@ def _explain_hydra(chain: list[BaseException]) -> str:
         if isinstance(each, ValidationError) and each.full_key:
             default = OmegaConf.select(OmegaConf.structured(Config), each.full_key)
             example = f" Set for instance {each.full_key}={str(default).lower()}." if isinstance(default, int) else ""
-            return f"{each.full_key} must be {_KINDS.get(type(default), 'text')}, not {each.value!r}.{example}"
+            asked = re.search(r"could not be converted to (\w+)", str(each))  # of a key that is Hydra's own
+            kind = _KINDS.get(type(default)) or _KINDS.get(asked[1] if asked else "", "text")
+            return f"{each.full_key} must be {kind}, not {each.value!r}.{example}"
         if isinstance(each, InterpolationKeyError) and (
             missing := re.match(r"Interpolation key '(.*)' not", str(each))
         ):

@@ -3,6 +3,7 @@
 It is started for these tests (scripts/slurm_ci), by root alone; in CI it is installed first where it is missing.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 
 import syneff as package
 from syneff import app, ledger
+from syneff.launch import slurm as launcher
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
@@ -181,6 +183,32 @@ def test_a_requeued_job_goes_on_and_a_detached_run_is_collected(syneff, tmp_path
     assert (status, "no jobs were submitted" in err) == (2, True)
 
 
+def test_at_a_time_limit_a_job_is_queued_again_and_nothing_is_computed_twice(syneff, tmp_path):
+    syneff("experiment=good,wait", *SUBMITTED, "hydra.launcher.timeout_min=1", "launcher.detach=true")
+    folder = tmp_path / "outputs" / "good_wait"
+    job, _ = submitted(folder)
+    stored = folder / "good" / "manifest.json"
+
+    def is_waiting_again():
+        if scheduler("squeue", "--noheader", "--format=%T %r", f"--jobs={job}") != "PENDING BeginTime":
+            return False
+        time.sleep(3)
+        if not stored.exists():  # the warning may come before anything was computed
+            scheduler("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return stored.exists()
+
+    until(is_waiting_again, 180)
+    written = stored.stat().st_mtime_ns
+    (tmp_path / "go").touch()
+    scheduler("scontrol", "update", f"JobId={job}", "StartTime=now")
+    status, out, err = syneff("collect=outputs/good_wait")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1].startswith("2 cells done, 0 skipped, 0 failed")
+    assert stored.stat().st_mtime_ns == written
+    turns = scheduler("sacct", "--noheader", "--duplicates", "-X", "--format=State", f"--jobs={job}").split()
+    assert turns[0] == "REQUEUED"
+
+
 def test_a_cancelled_job_is_told(syneff, tmp_path):
     syneff("experiment=wait,good", *SUBMITTED, "launcher.detach=true")
     job, place = submitted(tmp_path / "outputs" / "wait_good")
@@ -188,18 +216,23 @@ def test_a_cancelled_job_is_told(syneff, tmp_path):
     scheduler("scancel", job)
     status, _, err = syneff("collect=outputs/wait_good")
     assert status == 1
-    assert "2 cells ended without a word (killed?)" in err
+    assert "2 cells ended without a word (good, wait): killed, cancelled, never begun, or without room" in err
+    assert "What their jobs wrote: outputs/wait_good/.submitit" in err
     assert "only=failed" in err
 
 
 def test_each_task_has_a_gpu_to_itself(syneff, tmp_path):
-    given = ("hydra.launcher.gres=gpu:2", "hydra.launcher.tasks_per_node=2")
-    status, out, err = syneff("experiment=where", "seed=1,2,3,4", *SUBMITTED, *given)
+    given = ("hydra.launcher.gres=gpu:2", "hydra.launcher.tasks_per_node=2", "hydra.launcher.array_parallelism=1")
+    status, out, err = syneff("experiment=where", "seed=range(17)", *SUBMITTED, *given)
     assert status == 0, (out, err)
     seen = [path.name.split("_")[:2] for path in (tmp_path / "seen").iterdir()]
     # A process measures a panel once for all of its cells.
     assert sorted(map(tuple, seen)) == [("0", "0"), ("1", "1")]
-    assert len(list((tmp_path / "outputs" / "where").glob("*/manifest.json"))) == 4
+    manifests = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "where").glob("*/manifest.json")]
+    assert len(manifests) == 17
+    assert len({manifest["job"] for manifest in manifests}) == 1, (
+        "one job at a time is one job: its tasks share the cells"
+    )
 
 
 def test_tasks_compute_a_cell_together(syneff, tmp_path):
@@ -209,9 +242,39 @@ def test_tasks_compute_a_cell_together(syneff, tmp_path):
     assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == ["0_2_3.0", "1_2_3.0"]
 
 
-def test_what_the_scheduler_refuses_is_one_message(syneff):
+def test_what_the_scheduler_refuses_is_one_message_and_leaves_nothing(syneff, tmp_path):
     status, out, err = syneff("experiment=good", *SUBMITTED, "hydra.launcher.partition=nowhere")
     assert (status, out) == (2, "")
     assert "sbatch refuses the jobs" in err
     assert "nowhere" in err or "invalid partition" in err
     assert len(err.splitlines()) == 1
+    assert not (tmp_path / "outputs" / "good").exists()
+    status, _, err = syneff("experiment=good", *SUBMITTED, "launcher.cells_per_job=-3")
+    assert (status, err.startswith("syneff: launcher.cells_per_job=-3 must be 1 or more")) == (2, True)
+
+
+def test_jobs_that_cannot_be_written_down_are_taken_back(syneff, monkeypatch):
+    def full(run, submission):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(launcher, "record", full)
+    status, out, err = syneff("experiment=wait,good", *SUBMITTED)
+    assert (status, out) == (2, "")
+    assert err.startswith("syneff: outputs/wait_good cannot be written: No space left on device.")
+    until(lambda: not scheduler("squeue", "--noheader"))
+
+
+def test_of_two_launches_at_once_one_submits(syneff, tmp_path):
+    words = [sys.executable, "-m", "syneff", "--config-dir", "mine", "experiment=good,bug", "batch=both", *SUBMITTED]
+    both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = {process.communicate()[1]: process.returncode for process in both}
+    refused = [message for message in said if "are at work on it. Wait for them" in message]
+    assert sorted(said.values()) == [1, 2], said
+    assert said[refused[0]] == 2
+    assert (tmp_path / "outputs" / "both" / "good" / "manifest.json").is_file()
+
+
+def test_an_option_reaches_the_cells_of_jobs_that_have_it(syneff, tmp_path):
+    status, _, err = syneff("experiment=good", "seed=1,2", "estimator.variables=[er]", *SUBMITTED)
+    assert (status, err) == (0, "")
+    assert {name.rpartition(":")[2] for name in rows(tmp_path / "outputs" / "good")["term"]} == {"er"}

@@ -19,13 +19,13 @@ def jobs(count):
     return tuple(Job(f"c{number}", (f"seed={number}",)) for number in range(count))
 
 
-@given(st.integers(1, 200), st.integers(0, 40), st.integers(1, 64))
-def test_every_job_is_in_one_pack_and_packs_are_of_like_size(count, size, most):
-    packs = packed(jobs(count), size, most)
+@given(st.integers(1, 200), st.integers(0, 40), st.integers(1, 64), st.integers(1, 8))
+def test_every_job_is_in_one_pack_and_packs_are_of_like_size(count, size, most, tasks):
+    packs = packed(jobs(count), size, most, tasks)
     assert [job for each in packs for job in each] == list(jobs(count))
     sizes = [len(each) for each in packs]
     assert max(sizes) - min(sizes) <= 1
-    assert max(sizes) <= (size or max(8, -(-count // most)))
+    assert max(sizes) <= (size or max(8 * tasks, -(-count // most)))
     assert size or len(packs) <= most
 
 

@@ -1,4 +1,7 @@
-"""The jobs of a sweep: the words and the folder's name of each cell, known before anything is composed or computed."""
+"""The jobs of a sweep: the words and the folder's name of each cell, known before anything is composed or computed.
+
+The cells of a sweep have unlike estimators and steps, so an option that is given to all reaches those that have it.
+"""
 
 import itertools
 import re
@@ -8,9 +11,10 @@ from dataclasses import dataclass
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from syneff.errors import SpecError
+from syneff import command, nodes
+from syneff.errors import SpecError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -29,28 +33,92 @@ class Job:
     words: tuple[str, ...]
 
 
-def listed(config: DictConfig, loader: ConfigLoader) -> list[Job]:
-    """Return the jobs of a sweep; each experiment is composed once to know its name.
+@dataclass(frozen=True)
+class Listing:
+    """The cells of a sweep.
+
+    Attributes
+    ----------
+    jobs
+        In the order of the sweep.
+    notes
+        What the user should know of them before they are computed.
+    """
+
+    jobs: tuple[Job, ...]
+    notes: tuple[str, ...] = ()
+
+
+def listed(config: DictConfig, loader: ConfigLoader) -> Listing:
+    """Return the jobs of a sweep; each experiment is composed once to know its name and its options.
 
     Raises
     ------
     SpecError
-        If two of them would be stored in one folder, or there are none.
+        If two of them would be stored in one folder, no cell has an option that is given, or there are no cells.
     """
     swept = {*config.swept, *(config.hydra.sweeper.get("params") or {})}
-    names: dict[str, str] = {}
+    options = _Options(config, loader)
     known: dict[str, Job] = {}
     for words in _products(config, loader):
-        experiment = next((word for word in words if word.startswith("experiment=")), "")
-        if experiment not in names:
-            names[experiment] = loader.load_sweep_config(config, list(words)).name
-        job = Job(_folder_name(names[experiment], words, swept), words)
-        if job.cell in known:
+        name, taken = options.of_cell(words)
+        job = Job(_folder_name(name, taken, swept), taken)
+        if job.cell in known and (taken == words or known[job.cell] != job):
             raise SpecError(_twins(known[job.cell], job, swept))
         known[job.cell] = job
     if not known:
         raise SpecError("this sweep has no cells: one of its options has no value. Give each at least one.")
-    return list(known.values())
+    return Listing(tuple(known.values()), options.notes())
+
+
+class _Options:
+    """Which cells have the options of nodes that the user gives to all."""
+
+    def __init__(self, config: DictConfig, loader: ConfigLoader) -> None:
+        self._config, self._loader = config, loader
+        given = command.overrides(config.hydra.overrides.task)
+        self._asked = {key for key in given if command.is_option_of_node(key)}
+        self._cells: dict[tuple[str, ...], DictConfig] = {}
+        self._beside: dict[str, set[str]] = {key: set() for key in self._asked}
+        self._experiments: dict[str, set[str]] = {key: set() for key in self._asked}
+
+    def of_cell(self, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """Return the name of a cell and those of its words that mean something to it."""
+        choices = tuple(word for word in words if word.partition("=")[0] in command.NODES)
+        if choices not in self._cells:
+            plain = [word for word in words if word.partition("=")[0] not in self._asked]
+            self._cells[choices] = self._loader.load_sweep_config(self._config, plain)
+        cell = self._cells[choices]
+        missing = set()
+        for key in self._asked:
+            where, _, option = key.rpartition(".")
+            node = OmegaConf.select(cell, where, throw_on_resolution_failure=False)
+            beside = {str(each) for each in node} if isinstance(node, DictConfig) else set()
+            self._beside[key] |= beside
+            if option in beside:
+                self._experiments[key].add(cell.name)
+            else:
+                missing.add(key)
+        return cell.name, tuple(word for word in words if word.partition("=")[0] not in missing)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how many experiments each option reaches, where it is not all; raise where it is none."""
+        every = {cell.name for cell in self._cells.values()}
+        for key in sorted(self._asked):
+            if not self._experiments[key]:
+                where, _, option = key.rpartition(".")
+                beside = sorted(self._beside[key] - set(nodes.RESERVED))
+                remedy = "No cell of this sweep has it. syneff experiment=... --cfg job shows the options of one."
+                raise SpecError(unknown_name(f"option of {where}", option, beside, remedy))
+        return tuple(
+            f"{key} is an option of {len(mine)} of {len(every)} experiments ({_some(mine)}); the others go without it."
+            for key, mine in sorted(self._experiments.items())
+            if mine != every
+        )
+
+
+def _some(names: set[str], most: int = 6) -> str:
+    return ", ".join(sorted(names)[:most]) + (", ..." if len(names) > most else "")
 
 
 def cell_name(config: DictConfig) -> str:

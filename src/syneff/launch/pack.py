@@ -113,7 +113,7 @@ def from_json(text: str) -> Pack:
     return Pack(jobs, Path(plain.pop("ledger")), Path(plain.pop("directory")), **plain)
 
 
-def packed(jobs: Sequence[Job], size: int, most: int) -> list[tuple[Job, ...]]:
+def packed(jobs: Sequence[Job], size: int, most: int, tasks: int = 1) -> list[tuple[Job, ...]]:
     """Share neighbouring jobs out to packs of like size.
 
     Parameters
@@ -121,11 +121,13 @@ def packed(jobs: Sequence[Job], size: int, most: int) -> list[tuple[Job, ...]]:
     jobs
         In the order of the sweep: neighbours share what they have measured.
     size
-        Cells a pack, at most; 0 for as many as make `most` packs, but 8 at least.
+        Cells a pack, at most; 0 for as many as make `most` packs, but 8 a task at least.
     most
         Packs that run at a time.
+    tasks
+        Tasks that share a pack.
     """
-    size = size or max(8, -(-len(jobs) // most))
+    size = size or max(8 * tasks, -(-len(jobs) // most))
     count = -(-len(jobs) // size)
     bounds = [len(jobs) * at // count for at in range(count + 1)]
     return [tuple(jobs[one:other]) for one, other in itertools.pairwise(bounds)]

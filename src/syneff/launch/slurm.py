@@ -18,6 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from syneff import claims
 from syneff.errors import SpecError
 from syneff.launch.jobs import Job
 from syneff.launch.pack import Pack, packed
@@ -50,7 +51,7 @@ class Submission:
     jobs
         Numbers of the jobs, without that of an array's task.
     cells
-        How many cells they have.
+        Names of their cells.
     words
         The command.
     config
@@ -58,7 +59,7 @@ class Submission:
     """
 
     jobs: tuple[str, ...]
-    cells: int
+    cells: tuple[str, ...]
     words: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -95,26 +96,38 @@ def submit_jobs(config: DictConfig, jobs: Sequence[Job], ledger: Path, words: Se
     Raises
     ------
     SpecError
-        If jobs cannot be submitted here, the scheduler refuses, or earlier jobs are still at work on this run.
+        If jobs cannot be submitted here, an option is not allowed, the scheduler refuses, or earlier jobs are still at work on
+        this run.
     """
     check_sbatch()
-    run = Path(config.output) / config.batch
-    before = recorded(run)
-    if before is not None and states(before.jobs):
+    if config.launcher.cells_per_job < 0:
         raise SpecError(
-            f"{run}: jobs {', '.join(before.jobs)} are at work on it. Wait for them with syneff collect={run}, or stop them "
-            f"with scancel {' '.join(before.jobs)}."
+            f"launcher.cells_per_job={config.launcher.cells_per_job} must be 1 or more, or 0 for as many as make "
+            "hydra.launcher.array_parallelism jobs."
         )
+    run = Path(config.output) / config.batch
     options: dict[str, Any] = OmegaConf.to_container(config.hydra.launcher, resolve=True)  # type: ignore[assignment]
     own = next((path.path for path in config.hydra.runtime.config_sources if path.provider == "command-line"), "")
     spelled = [Job(job.cell, (*config.hydra.overrides.hydra, *job.words)) for job in jobs]
     shared = Pack((), ledger.resolve(), Path.cwd(), own, config.launcher.distributed, 60.0 * options["timeout_min"])
-    most = options["array_parallelism"] * options["tasks_per_node"] * options["nodes"]
-    packs = [replace(shared, jobs=each) for each in packed(spelled, config.launcher.cells_per_job, most)]
+    tasks = 1 if config.launcher.distributed else options["tasks_per_node"] * options["nodes"]
+    size, most = config.launcher.cells_per_job, options["array_parallelism"]
+    packs = [replace(shared, jobs=each) for each in packed(spelled, size, most, tasks)]
     told: dict[str, Any] = {name: config[name] for name in ("output", "batch", "run")}
     told["report"] = OmegaConf.to_container(config.report, resolve=True)
-    submission = Submission(submit(packs, options), len(jobs), tuple(words), told)
-    record(run, submission)
+    with claims.claim(run, RECORD):  # of two launches at once, the second one finds what the first has submitted
+        before = recorded(run)
+        if before is not None and states(before.jobs):
+            raise SpecError(
+                f"{run}: jobs {', '.join(before.jobs)} are at work on it. Wait for them with syneff collect={run}, or stop "
+                f"them with scancel {' '.join(before.jobs)}."
+            )
+        submission = Submission(submit(packs, options), tuple(job.cell for job in jobs), tuple(words), told)
+        try:
+            record(run, submission)
+        except OSError:  # nobody could wait for them
+            subprocess.run(["scancel", *submission.jobs], check=False)
+            raise
     return submission
 
 
@@ -146,8 +159,18 @@ def submit(packs: Sequence[Pack], options: Mapping[str, Any]) -> tuple[str, ...]
     except submitit.core.utils.FailedJobError as error:
         reasons = [line.partition("error: ")[2] for line in said.getvalue().splitlines() if "error: " in line]
         reason = ". ".join(reasons) or str(error)
+        _withdraw(submitit.core.utils.JobPaths.get_first_id_independent_folder(folder))
         raise SpecError(f"sbatch refuses the jobs: {reason}. Change the keys of hydra.launcher.") from error
     return tuple(dict.fromkeys(job.job_id.split("_")[0] for job in jobs))
+
+
+def _withdraw(folder: Path) -> None:
+    """Remove what submitit wrote for jobs that were refused; what belongs to jobs stands in folders of their own."""
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def record(run: Path, submission: Submission) -> None:
@@ -162,7 +185,7 @@ def recorded(run: Path) -> Submission | None:
         plain = json.loads((run / RECORD).read_bytes())
     except FileNotFoundError:
         return None
-    return Submission(tuple(plain["jobs"]), plain["cells"], tuple(plain["words"]), plain["config"])
+    return Submission(tuple(plain["jobs"]), tuple(plain["cells"]), tuple(plain["words"]), plain["config"])
 
 
 def forget(run: Path) -> None:
