@@ -162,16 +162,39 @@ def test_imputation_is_pyfixests_two_stages():
 
 
 @pytest.mark.slow
-def test_sun_abraham_is_pyfixests_saturated_event_study():
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_sun_abraham_and_its_errors_are_pyfixests_saturated_event_study(missing):
+    """At every event time, and over all treated rows by the coefficients and the covariance of its dummies."""
     import pyfixest
 
-    panel = staggered(2, units=40)
+    panel = staggered(2, units=40, missing=missing)
+    # It takes the first treated row that it sees for the adoption, so no unit may lack that one.
+    treat = panel.column("treat")
+    adopts = (treat > 0) & (treat.cumsum(1) == 1)
+    panel = panel.reweight(np.where(adopts, 1.0, panel.weights))
     found = SunAbraham(Spec("y", "treat"), window=(-7, 7)).estimate(panel)
+    ours, cells = terms(found), found.details["cohort_effects"]
     theirs = pyfixest.event_study(
-        with_cohorts(panel), yname="y", idname="unit", tname="period", gname="cohort", estimator="saturated"
+        with_cohorts(panel),
+        yname="y",
+        idname="unit",
+        tname="period",
+        gname="cohort",
+        estimator="saturated",
+        cluster="unit",
     )
+    # It counts effects by the order of a set of names; its standard errors are an oracle where the count is right.
+    assert theirs._df_k == len(cells) + panel.shape[1]
     frame = theirs.aggregate(weighting="shares")
-    ours = found.frame().set_index("term")
-    for event in (0, 1, 2):
-        row = frame.loc[float(event)] if float(event) in frame.index else frame.loc[event]
-        assert ours.loc[f"event[{event}]", "estimate"] == pytest.approx(float(row["Estimate"]), rel=1e-6)
+    assert len(frame) == cells["event"].nunique()
+    for event, row in frame.iterrows():
+        pair = (float(row["Estimate"]), float(row["Std. Error"]))
+        assert tuple(ours.loc[f"event[{int(float(event))}]"]) == pytest.approx(pair, rel=1e-8)
+    place = {name: at for at, name in enumerate(theirs._coefnames)}
+    after = cells[cells["event"] >= 0]
+    share = np.zeros(len(place))
+    for cell in after.itertuples():
+        share[place[f"rel_time::{float(cell.event)}:first_treated_period::{cell.cohort}"]] = cell.rows
+    share /= share.sum()
+    whole = (share @ theirs.coef().to_numpy(), np.sqrt(share @ theirs._vcov @ share))
+    assert tuple(ours.loc["treat"]) == pytest.approx(whole, rel=1e-8)
