@@ -8,11 +8,11 @@ from scipy.optimize import minimize
 
 from syneff.errors import DataError, SpecError
 from syneff.models.base import Spec
-from syneff.models.resampling import Placebo
+from syneff.models.resampling import PairsBootstrap, Placebo
 from syneff.models.staggered.bacon import TYPES, Bacon, bacon_decomposition
 from syneff.models.staggered.two_way_weights import TwoWayWeights
 from syneff.panel.panel import Panel
-from tests.models.staggered.draws import placebo_treatments
+from tests.models.staggered.draws import pairs_weights, placebo_treatments
 from tests.panels import staggered
 
 SPEC = Spec("y", "treat")
@@ -110,6 +110,16 @@ def test_placebo_draws_are_refits():
         found = Placebo(model, draws=2).estimate(panel, seed=1)
         for draw, treat in enumerate(placebo_treatments(model, panel, 2, seed=1)):
             refit = model.estimate(panel.assign({"treat": treat}))
+            np.testing.assert_allclose(found.draws.coef[draw], refit.coef, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_bootstrap_draws_are_refits_with_weights():
+    panel = staggered(3)
+    for model in (Bacon(SPEC), TwoWayWeights(SPEC)):
+        found = PairsBootstrap(model, draws=2).estimate(panel, seed=1)
+        for draw, copies in enumerate(pairs_weights(panel.shape[0], 2, seed=1)):
+            refit = model.estimate(panel.reweight(panel.weights * copies[:, None]))
             np.testing.assert_allclose(found.draws.coef[draw], refit.coef, rtol=1e-8, atol=1e-12)
 
 
