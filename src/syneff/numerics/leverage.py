@@ -36,6 +36,7 @@ import jax.numpy as jnp
 
 from syneff.numerics.covariance import Clusters
 from syneff.numerics.least_squares import RCOND, Absorption, absorption
+from syneff.numerics.symmetric import eigh
 from syneff.typing import Array, Float, UnitPeriod, UnitPeriodK
 
 FREE = 1e-12
@@ -171,10 +172,10 @@ def adjust_clusters(
 def _adjusted_rows(rows: Float[Array, "cluster slot column"], power: float) -> Float[Array, "cluster slot column"]:
     """Return ``(I - Q_g Q_g')^power Q_g`` for each cluster, by the eigenvalues of the smaller of its two Gram matrices."""
     if rows.shape[1] <= rows.shape[2]:
-        values, vectors = jnp.linalg.eigh(jnp.einsum("gsp,gtp->gst", rows, rows))
+        values, vectors = eigh(jnp.einsum("gsp,gtp->gst", rows, rows))
         turned = jnp.einsum("gse,gsp->gep", vectors, rows)
         return jnp.einsum("gse,gep->gsp", vectors * free_power(1.0 - values, power)[:, None, :], turned)
-    values, vectors = jnp.linalg.eigh(jnp.einsum("gsp,gsq->gpq", rows, rows))
+    values, vectors = eigh(jnp.einsum("gsp,gsq->gpq", rows, rows))
     turned = jnp.einsum("gsp,gpe->gse", rows, vectors) * free_power(1.0 - values, power)[:, None, :]
     return jnp.einsum("gse,gpe->gsp", turned, vectors)
 
@@ -187,6 +188,6 @@ def _gather(values: UnitPeriodK, members: Array) -> Float[Array, "cluster slot k
 def _root(matrix: Float[Array, "k k"]) -> Float[Array, "k k"]:
     """Return ``L`` with ``LL'`` the positive semi-definite matrix."""
     size = jnp.sqrt(jnp.where(jnp.diagonal(matrix) > 0, jnp.diagonal(matrix), 1.0))
-    values, vectors = jnp.linalg.eigh(matrix / size[:, None] / size[None, :])
+    values, vectors = eigh(matrix / size[:, None] / size[None, :])
     positive = jnp.where(values > RCOND * values.max(), values, 0.0)
     return jnp.asarray(size[:, None] * vectors * jnp.sqrt(positive)[None, :])

@@ -21,6 +21,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from syneff.numerics.symmetric import eigh
 from syneff.typing import Array, Bool, Float, Int
 
 QUANTUM = 2.0**-36
@@ -43,7 +44,7 @@ def mahalanobis_distance(
     controls: Float[Array, "control k"], treated: Float[Array, "treated k"], covariance: Float[Array, "k k"]
 ) -> Pairs:
     """Return the root of ``(x_i - x_j)' S^+ (x_i - x_j)``; directions without variance do not count."""
-    values, vectors = jnp.linalg.eigh(covariance)
+    values, vectors = eigh(covariance)
     positive = values > 1e-12 * values[-1]
     root = vectors * jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, values, 1.0)), 0.0)[None, :]
     near, far = controls @ root, treated @ root

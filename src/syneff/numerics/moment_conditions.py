@@ -16,6 +16,7 @@ Hansen, L. P. (1982). Econometrica 50, 1029-1054. https://doi.org/10.2307/191277
 import jax.numpy as jnp
 
 from syneff.numerics.least_squares import scaled_inverse
+from syneff.numerics.symmetric import eigh
 from syneff.numerics.two_stage import Instrumented, InstrumentFit, cross_moments, pulled
 from syneff.typing import Array, Bool, Float
 
@@ -96,7 +97,7 @@ def _half_inverse(matrix: Float[Array, "k k"], kept: Bool[Array, " k"]) -> Float
     """Return ``G`` with ``G'AG = I``; rows and columns outside what is kept are 0."""
     both = kept[:, None] & kept[None, :]
     scale = jnp.sqrt(jnp.where(jnp.diagonal(matrix) > 0, jnp.diagonal(matrix), 1.0))
-    values, vectors = jnp.linalg.eigh(jnp.where(both, matrix / scale[:, None] / scale[None, :], 0.0))
+    values, vectors = eigh(jnp.where(both, matrix / scale[:, None] / scale[None, :], 0.0))
     positive = values > 1e-14
     root = jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, values, 1.0)), 0.0)
     return jnp.asarray(((vectors * root[None, :]) @ vectors.T) / scale[:, None])

@@ -19,6 +19,7 @@ from syneff.numerics.spatial_moments import (
     residual_products,
     squares_at,
 )
+from syneff.numerics.symmetric import eigh
 from syneff.typing import Array, Bool, Float
 
 STEPS = 14
@@ -114,7 +115,7 @@ def maximise_pair(second: Second, network: Network, counts: Counts, *, lagged: b
 
     def step(_: Array, at: Array) -> Array:
         slope, bend = _derivatives(second, network, counts, at, lagged=lagged)
-        values, vectors = jnp.linalg.eigh(bend)
+        values, vectors = eigh(bend)
         size = jnp.maximum(jnp.abs(values), 1e-10 * jnp.abs(values).max() + 1e-300)
         move = vectors @ ((vectors.T @ slope) / size)
         room = jnp.where(move > 0, upper - at, at - lower)
