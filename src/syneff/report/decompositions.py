@@ -95,7 +95,7 @@ def weights(cells: Sequence[Cell], *, title: str, paper: pd.DataFrame) -> Table:
     relative = [frame.groupby("event")[["weight", "share"]].sum() for frame in frames]
     events = sorted({int(event) for each in relative for event in each.index})
     lines = tuple(
-        Line(f"weight[{event}]", f"Weight over share, {event} years after", "statistic", _ratios(relative, event))
+        Line(f"weight[{event}]", f"Weight over share, event time {event}", "statistic", _ratios(relative, event))
         for event in events
     )
     heads = tuple(f"({cell.column})" for cell in cells)
