@@ -185,3 +185,17 @@ def _imputable(
     scale = jnp.abs(controls).max((0, 1)) + (controls == 0).all((0, 1)).astype(float)
     open_part = jnp.where(slopes.kept[None, None, :], 0.0, jnp.abs(open_part) / scale[None, None, :])
     return known & (open_part < IDENTIFIED).all(2)
+
+
+def without_singletons(weights: UnitPeriod) -> UnitPeriod:
+    """Take out rows that are alone in their unit or period until there are none: they fit perfectly, reghdfe counts none."""
+
+    def alone(left: UnitPeriod) -> Bool[Array, "unit period"]:
+        inside = left > 0
+        return inside & ((inside.sum(1) == 1)[:, None] | (inside.sum(0) == 1)[None, :])
+
+    def prune(left: UnitPeriod) -> UnitPeriod:
+        return jnp.where(alone(left), 0.0, left)
+
+    pruned: UnitPeriod = jax.lax.while_loop(lambda left: alone(left).any(), prune, weights)
+    return pruned

@@ -54,7 +54,7 @@ from syneff.models.staggered.events import (
     pooled_events,
 )
 from syneff.numerics.covariance import Counts, small_sample_factor
-from syneff.numerics.imputation import Imputed, conservative_scores, implied_weights, impute
+from syneff.numerics.imputation import Imputed, conservative_scores, implied_weights, impute, without_singletons
 from syneff.numerics.least_squares import LeastSquares, absorb, centred_squares, least_squares
 from syneff.numerics.saturated import two_way
 from syneff.panel.panel import Panel
@@ -241,7 +241,7 @@ class Imputation(Estimator):
 
     def _leads(self, rows: "Rows", design: Design) -> tuple[LeastSquares, Float[Array, "unit lead"]]:
         """Regress untreated rows on dummies of the leads, and return the scores of units with reghdfe's factor."""
-        weights = _without_singletons(rows.fit.absorbed.weights)
+        weights = without_singletons(rows.fit.absorbed.weights)
         absorbed = two_way(weights)
         dummies = self._lead_dummies(rows)
         regressors = jnp.concatenate([design.regressors[:, :, 1:], dummies], axis=2)
@@ -287,15 +287,6 @@ class Rows:
     treated: Bool[Array, "unit period"]
     imputed: Bool[Array, "unit period"]
     fit: Imputed
-
-
-def _without_singletons(weights: UnitPeriod) -> UnitPeriod:
-    """Take out rows that are alone in their unit or period: they fit perfectly, and reghdfe does not count them."""
-    for _ in range(2):
-        inside = weights > 0
-        alone = (inside.sum(1) == 1)[:, None] | (inside.sum(0) == 1)[None, :]
-        weights = jnp.where(alone, 0.0, weights)
-    return weights
 
 
 @jax.jit
